@@ -1,0 +1,34 @@
+# Two commands do everything on a bare Debian with python3 and make:  make demo   and   make test
+PY := .venv/bin
+
+.PHONY: help demo test check format messages clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+demo: ## a whole roadside cabinet on this machine; ARGS="--for 30 --outage 10:10 --kill 14"
+	@./bootstrap.sh demo
+	@$(PY)/roadside demo $(ARGS)
+
+test: ## every test; ARGS are passed to pytest
+	@./bootstrap.sh test
+	@$(PY)/pytest $(ARGS)
+
+check: ## lint, format, types and the arrows between the folders
+	@./bootstrap.sh test
+	@$(PY)/ruff check .
+	@$(PY)/ruff format --check .
+	@$(PY)/mypy
+	@$(PY)/lint-imports
+
+format: ## put the code into its one format
+	@./bootstrap.sh test
+	@$(PY)/ruff check --fix-only .
+	@$(PY)/ruff format .
+
+messages: ## gather the texts a technician reads and compile the Thai catalogue
+	@./bootstrap.sh test
+	@$(PY)/python -m tests.messages
+
+clean: ## remove what was set up and built
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

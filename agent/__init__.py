@@ -1,0 +1,1 @@
+"""The asyncio agent and the `roadside` command."""

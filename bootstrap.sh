@@ -1,0 +1,48 @@
+#!/bin/sh
+# Sets up all that the project needs on a bare Debian or Raspberry Pi OS: called by make, harmless to call again.
+#   bootstrap.sh demo     a .venv that runs `roadside demo`
+#   bootstrap.sh test     the same, and what the tests and checks need (Debian's mosquitto and strace)
+# Debian packages are installed through apt-get as root or with passwordless sudo; otherwise the one command to run is named.
+set -eu
+cd "$(dirname "$0")"
+purpose=${1:-demo}
+
+say() { printf 'roadside: %s\n' "$*" >&2; }
+
+python3 -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' || {
+    say "Python 3.11 or newer is needed; this is $(python3 --version 2>&1). Debian 12 and Raspberry Pi OS bookworm have it."
+    exit 1
+}
+
+missing=
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+if [ "$purpose" = test ]; then
+    command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing="$missing mosquitto"
+    command -v strace >/dev/null || missing="$missing strace"
+fi
+if [ -n "$missing" ]; then
+    install="apt-get install -y --no-install-recommends$missing"
+    if [ "$(id -u)" = 0 ]; then
+        as_root=
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        as_root="sudo -n"
+    else
+        say "these Debian packages are missing:$missing. Run this, then make again:"
+        say "  sudo apt-get update && sudo $install"
+        exit 1
+    fi
+    say "installing$missing"
+    $as_root apt-get update -qq
+    # shellcheck disable=SC2086 # the words are meant to be split
+    $as_root env DEBIAN_FRONTEND=noninteractive $install -qq >/dev/null
+fi
+
+extras=demo
+[ "$purpose" = test ] && extras=demo,test,check
+stamp=.venv/installed-$purpose
+wanted=$(cat pyproject.toml constraints.txt bootstrap.sh | sha256sum; python3 --version)
+[ -e "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && exit 0
+say "setting up .venv (once; about half a minute)"
+python3 -m venv .venv
+.venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$extras]"
+printf '%s\n' "$wanted" >"$stamp"

@@ -1,0 +1,1 @@
+"""Drivers: one file a device family, each a pure protocol without clock, port or log."""

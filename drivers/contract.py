@@ -1,0 +1,322 @@
+"""What every driver keeps to: the values it yields, the four shapes it comes in, and what it needs of a port.
+
+A driver is a pure protocol: it is fed bytes or edges and yields measurements or named faults. It has no clock, port, log or
+await. Whoever feeds it (the sampler, `roadside decode`, a test) knows the time and adds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+Value = float | int | bool | str
+
+
+def N_(text: str) -> str:  # noqa: N802 - gettext's own name for "to be translated where it is shown"
+    """Mark a text for the catalogue of translations; it is translated where a person reads it."""
+    return text
+
+
+class Reason(StrEnum):
+    """Why a measurement has no value. A legal answer of a healthy device, not a fault."""
+
+    NO_ECHO = "no_echo"
+    NO_FIX = "no_fix"
+    NO_TARGET = "no_target"
+    WARMING_UP = "warming_up"
+    INVALID = "invalid"  # the device itself marks the value as not valid
+    OUT_OF_RANGE = "out_of_range"
+    NO_REPLY = "no_reply"
+    SILENT = "silent"
+    STUCK = "stuck"
+
+
+class FaultKind(StrEnum):
+    """What was wrong with what came in. Counted, never a reading."""
+
+    GARBAGE = "garbage"  # bytes that belong to no frame
+    CHECKSUM = "checksum"
+    BAD_LENGTH = "bad_length"
+    TRUNCATED = "truncated"  # a frame that ended before its length
+    MALFORMED = "malformed"  # a whole frame whose content makes no sense
+    WRONG_DEVICE = "wrong_device"
+    NO_REPLY = "no_reply"
+    REFUSED = "refused"  # the device answered with an exception code
+    OVERRUN = "overrun"  # more came in than could be kept
+
+
+class Measurement(NamedTuple):
+    """One quantity as a driver saw it: a value, or the reason why there is none."""
+
+    quantity: str  # a key of drivers.quantities.QUANTITIES, or a name of the device's own settings
+    value: Value | None
+    reason: Reason | None = None
+    age: float = 0.0  # seconds between the event and the moment the driver could tell
+
+
+class Fault(NamedTuple):
+    """One thing that was wrong with the bytes or edges that came in."""
+
+    kind: FaultKind
+    offset: int  # of the first byte concerned, counted from the first byte ever fed; 0 for edges
+    detail: str = ""
+
+
+Item = Measurement | Fault
+
+
+# --- the four shapes of a driver -------------------------------------------------------------------------------------
+
+
+class Decoder(Protocol):
+    """A serial device that speaks unasked."""
+
+    def feed(self, data: bytes) -> list[Item]:
+        """Take the next bytes, however they were cut, and return what they complete."""
+        ...
+
+
+class Ask(NamedTuple):
+    """One request on the wire, and how to find its answer in what comes back."""
+
+    request: bytes
+    find: Callable[[bytes], Answer | None]  # all bytes since the request; None means "not yet"
+    within: float  # seconds
+
+
+class Answer(NamedTuple):
+    """What `Ask.find` found: the payload, or the fault that stands in its place."""
+
+    payload: bytes
+    faults: tuple[Fault, ...] = ()
+    refused: Fault | None = None
+
+
+# A poll yields requests and is sent each answer; `None` is sent when nothing usable came within the time.
+# It returns the measurements and faults of the whole poll.
+Poll = Generator[Ask, "Answer | None", list[Item]]
+
+
+class Poller(Protocol):
+    """A serial device that answers when asked."""
+
+    def poll(self) -> Poll:
+        """Ask for one set of measurements."""
+        ...
+
+
+class EdgeDecoder(Protocol):
+    """A device on a GPIO input. Times are seconds on any clock that never steps; `active` is the logical level."""
+
+    def start(self, at: float, active: bool) -> list[Item]:
+        """Take the level at start."""
+        ...
+
+    def edge(self, at: float, active: bool) -> list[Item]:
+        """Take one edge."""
+        ...
+
+    def due(self) -> float | None:
+        """Return when `tick` wants to be called although nothing came, or None."""
+        ...
+
+    def tick(self, at: float) -> list[Item]:
+        """Let time pass: settle a debounce, report the state or total that is due."""
+        ...
+
+    def memory(self) -> Mapping[str, float]:
+        """Return what must survive a restart; empty if nothing."""
+        ...
+
+    def recall(self, memory: Mapping[str, float]) -> None:
+        """Take up what an earlier run left behind; called once, before `start`."""
+        ...
+
+
+class Output(Protocol):
+    """A device on a GPIO output. Times as in `EdgeDecoder`."""
+
+    def set(self, at: float, on: bool) -> list[Item]:
+        """Ask for a state; returns what to report."""
+        ...
+
+    def level(self) -> bool:
+        """Return the logical level the pin must have now."""
+        ...
+
+    def due(self) -> float | None:
+        """Return when `tick` wants to be called, or None."""
+        ...
+
+    def tick(self, at: float) -> list[Item]:
+        """Let time pass: the longest on-time may end."""
+        ...
+
+
+# --- what a driver says of itself ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SerialLine:
+    """Settings of a serial line."""
+
+    baud: int = 9600
+    bits: int = 8
+    parity: str = "N"  # N, E or O
+    stop: int = 1
+
+    def __str__(self) -> str:
+        """Return the usual short form, such as `9600 8N1`."""
+        return f"{self.baud} {self.bits}{self.parity}{self.stop}"
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """What a setting is for, in words a technician reads: `Annotated[int, Interval(ge=1, le=247), Help(N_("..."))]`."""
+
+    text: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """One row of what Roadside can read: use one of the four subclasses."""
+
+    name: str
+    title: str  # maker and model; wrap in N_ only what is not a proper name
+    settings: type[Any]  # a frozen keyword-only dataclass; every field has a default or is required, and a Help
+    quantities: Callable[[Any], Mapping[str, str]]  # settings -> quantity -> SenML unit ("" if it has none)
+    silent_after: float = 60.0  # seconds without a measurement after which the device is reported as silent
+    warm_up: float = 0.0  # seconds after power-on during which values are not to be trusted
+    event: bool = False  # True: readings go up as they happen and repeats are not "stuck"
+    alarms: Sequence[str] = ()  # quantities (booleans) that are alarms in themselves: raised when true
+    wiring: str = ""
+    source: str = ""  # datasheet and section the numbers come from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListeningDriver(Driver):
+    """A serial device that speaks unasked."""
+
+    line: SerialLine = field(default_factory=SerialLine)
+    make: Callable[[Any], Decoder]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollingDriver(Driver):
+    """A serial device that answers when asked; several may share a line."""
+
+    line: SerialLine = field(default_factory=SerialLine)
+    every: float = 10.0  # seconds between polls unless configured
+    make: Callable[[Any], Poller]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputDriver(Driver):
+    """A device on a GPIO input. Its settings have `pin`, `pull` ("up", "down", "none") and `active` ("low", "high")."""
+
+    make: Callable[[Any], EdgeDecoder]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputDriver(Driver):
+    """A device on a GPIO output. Its settings have `pin` and `active` ("low", "high")."""
+
+    make: Callable[[Any], Output]
+
+
+# --- what goes wrong with a port -------------------------------------------------------------------------------------
+
+
+class PortFault(StrEnum):
+    """Why a port cannot be used."""
+
+    MISSING = "missing"
+    NOT_PERMITTED = "not_permitted"
+    TAKEN = "taken"
+    UNPLUGGED = "unplugged"
+    FAILED = "failed"
+
+
+class PortError(Exception):
+    """A port cannot be used; `fault` says why, for machines, and the message for people."""
+
+    def __init__(self, fault: PortFault, path: str, detail: str = "") -> None:
+        super().__init__(f"{path}: {detail or fault.value}")
+        self.fault = fault
+        self.path = path
+        self.detail = detail
+
+
+class SerialPort(Protocol):
+    """An open serial line."""
+
+    async def read(self) -> bytes:
+        """Wait for bytes and return what came, never empty; raises PortError when the line is gone."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; raises PortError when the line is gone."""
+        ...
+
+    def flush(self) -> None:
+        """Throw away what came in and was not read."""
+        ...
+
+    def close(self) -> None:
+        """Give the line back. Harmless to call again."""
+        ...
+
+
+class SerialPorts(Protocol):
+    """Where serial ports come from: the real ones, or a test's script."""
+
+    async def open(self, path: str, line: SerialLine) -> SerialPort:
+        """Open exclusively; raises PortError."""
+        ...
+
+
+class InputLine(Protocol):
+    """A GPIO input that queues its edges."""
+
+    async def wait(self, until: float | None) -> list[tuple[float, bool]]:
+        """Wait for edges, or until that time; return (seconds, active) pairs, oldest first, perhaps none."""
+        ...
+
+    def active(self) -> bool:
+        """Return the logical level now."""
+        ...
+
+    def dropped(self) -> int:
+        """Return how many edges came too fast to be kept, since the last call."""
+        ...
+
+    def close(self) -> None:
+        """Give the line back. Harmless to call again."""
+        ...
+
+
+class OutputLine(Protocol):
+    """A GPIO output."""
+
+    def write(self, active: bool) -> None:
+        """Drive the logical level."""
+        ...
+
+    def close(self) -> None:
+        """Give the line back. Harmless to call again."""
+        ...
+
+
+class GpioPorts(Protocol):
+    """Where GPIO lines come from. Opening raises PortError."""
+
+    def input(self, pin: int, *, pull: str, active: str) -> InputLine:
+        """Claim a pin as an input."""
+        ...
+
+    def output(self, pin: int, *, active: str, initial: bool) -> OutputLine:
+        """Claim a pin as an output at its initial logical level."""
+        ...

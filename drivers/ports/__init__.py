@@ -1,0 +1,1 @@
+"""Ports: how bytes and edges get in and out."""
