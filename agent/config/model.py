@@ -1,0 +1,263 @@
+"""The configuration in memory: frozen, complete and checked; durations are seconds, sizes are bytes.
+
+Each field's limits and help stand beside it and serve the reader, the JSON Schema and `roadside schema` alike. What one
+object can tell about itself is checked here; what needs a second one is checked in agent/config/cross.py.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from annotated_types import Ge, Gt, Interval, Len
+
+from agent.i18n import _
+from drivers.contract import N_, Driver, Help, SerialLine
+
+MIB = 1 << 20
+RESERVED_ALARMS = ("silent", "stuck")  # raised by the agent itself for any device
+BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+
+class WrongError(ValueError):
+    """One object contradicts itself; `key` is the one to look at."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(text)
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """A text for people, in both languages."""
+
+    en: Annotated[str, Len(1), Help(N_("the text in English"))]
+    th: Annotated[str, Len(1), Help(N_("the text in Thai"))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """The gateway itself and where it stands."""
+
+    id: Annotated[str, Help(N_("unique id of this gateway: lower-case letters, digits and hyphens"))]
+    label: Annotated[Labels | None, Help(N_("name of the place, for people"))] = None
+    latitude: Annotated[float | None, Interval(ge=-90, le=90), Help(N_("north of the equator"), "deg")] = None
+    longitude: Annotated[float | None, Interval(ge=-180, le=180), Help(N_("east of Greenwich"), "deg")] = None
+
+    def __post_init__(self) -> None:
+        if (self.latitude is None) != (self.longitude is None):
+            given, absent = ("latitude", "longitude") if self.longitude is None else ("longitude", "latitude")
+            raise WrongError(given, _("needs '{key}' beside it").format(key=absent))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uplink:
+    """One way up: a broker and how to speak with it. Secrets stand in files; only their names are here."""
+
+    id: str
+    url: Annotated[str, Help(N_("the broker: mqtt://host:port, or mqtts://host:port with TLS"))]
+    prefix: Annotated[str, Help(N_("put before every topic, without a slash at either end"))] = ""
+    client_id: Annotated[str, Help(N_("MQTT client id; the gateway's id unless given"))] = ""
+    username: Annotated[str | None, Help(N_("user name at the broker"))] = None
+    password_file: Annotated[str | None, Help(N_("file that holds the password"))] = None
+    password_credential: Annotated[str | None, Help(N_("systemd credential that holds the password"))] = None
+    ca_file: Annotated[str | None, Help(N_("certificates (PEM) that the broker's own must lead to"))] = None
+    protocol: Annotated[
+        Literal["5", "3.1.1"], Help(N_("MQTT version; 3.1.1 cannot tell when the broker refuses a message"))
+    ] = "5"
+    compression: Annotated[Literal["deflate", "none"], Help(N_("how packs are sent"))] = "deflate"
+    window: Annotated[int, Interval(ge=2, le=1000), Help(N_("most messages on the way at once"))] = 20
+    keepalive: Annotated[float, Interval(ge=5, le=3600), Help(N_("longest silence towards the broker"), "s")] = 30.0
+    ack_within: Annotated[float, Interval(ge=1, le=600), Help(N_("longest wait for an acknowledgement"), "s")] = 10.0
+    live_within: Annotated[float, Interval(ge=1, le=3600), Help(N_("older readings go up as history"), "s")] = 30.0
+
+    def __post_init__(self) -> None:
+        self._check_url()
+        self._check_prefix()
+        self._check_password()
+        for key in ("password_file", "ca_file"):
+            path = getattr(self, key)
+            if path is not None and not path.startswith("/"):
+                raise WrongError(
+                    key, _("must be the whole path of a file, such as /etc/roadside/{key}").format(key=key)
+                )
+        if self.ca_file is not None and not self.tls:
+            raise WrongError("ca_file", _("is of use with mqtts:// alone; the url says mqtt://"))
+
+    def _check_prefix(self) -> None:
+        if self.prefix.startswith("/") or self.prefix.endswith("/"):
+            raise WrongError("prefix", _("has no slash at either end"))
+        if self.prefix.startswith("$"):
+            raise WrongError("prefix", _("cannot start with '$': those topics are the broker's own"))
+        if not set(self.prefix).isdisjoint("+#\0"):
+            raise WrongError("prefix", _("cannot contain '+' or '#'"))
+
+    def _check_password(self) -> None:
+        if self.password_file is not None and self.password_credential is not None:
+            raise WrongError("password_file", _("use either password_file or password_credential, not both"))
+        if self.password_credential is not None and not _is_plain_name(self.password_credential):
+            raise WrongError("password_credential", _("must be the name of a credential, not a path"))
+        if self.username is None and (self.password_file is not None or self.password_credential is not None):
+            raise WrongError("username", _("is missing: a password needs a user name"))
+
+    def _check_url(self) -> None:
+        # Never shows the address: whoever writes one with a password in it must not find that in a log.
+        wanted = _("must be an address such as mqtt://broker.example:1883 or mqtts://broker.example:8883")
+        try:
+            parts = urlsplit(self.url)
+            port = parts.port
+        except ValueError:
+            raise WrongError("url", wanted) from None
+        if parts.scheme not in BROKER_PORTS or not parts.hostname or port == 0 or not self.url.isprintable():
+            raise WrongError("url", wanted)
+        if "@" in parts.netloc:
+            raise WrongError(
+                "url", _("cannot hold a user name or password: use username and password_file or password_credential")
+            )
+        if parts.path not in {"", "/"} or parts.query or parts.fragment:
+            raise WrongError("url", wanted)
+
+    @property
+    def host(self) -> str:
+        """The broker's name or address."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The broker's TCP port."""
+        parts = urlsplit(self.url)
+        return parts.port or BROKER_PORTS[parts.scheme]
+
+    @property
+    def tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return urlsplit(self.url).scheme == "mqtts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """Where readings wait until they are acknowledged."""
+
+    folder: Annotated[str, Help(N_("folder on the card"))] = "/var/lib/roadside/journal"
+    commit_interval: Annotated[
+        float, Interval(ge=0.1, le=3600), Help(N_("what a power cut may cost: telemetry younger than this"), "s")
+    ] = 10.0
+    limit: Annotated[int, Ge(MIB), Help(N_("most room the journal takes"), "bytes")] = 256 * MIB
+    young_limit: Annotated[int, Ge(MIB // 16), Help(N_("most memory for what is not yet on the card"), "bytes")] = (
+        16 * MIB
+    )
+    pack_within: Annotated[
+        float, Interval(gt=0, le=60), Help(N_("readings are gathered for so long before they go up"), "s")
+    ] = 1.0
+    pack_size: Annotated[int, Interval(ge=1, le=10_000), Help(N_("most readings in one message"))] = 100
+    hold_undated: Annotated[
+        float, Interval(ge=0, le=86_400), Help(N_("telemetry waits so long for the right time of day"), "s")
+    ] = 600.0
+
+    def __post_init__(self) -> None:
+        if not self.folder.startswith("/"):
+            raise WrongError("folder", _("must be the whole path of a folder, such as /var/lib/roadside/journal"))
+        if self.young_limit > self.limit:
+            raise WrongError("young_limit", _("cannot be larger than 'limit'"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """A serial port."""
+
+    path: Annotated[str, Help(N_("the port, best by /dev/serial/by-id"))]
+    line: Annotated[SerialLine | None, Help(N_("line settings such as '9600 8N1'; the driver's own unless given"))] = (
+        None
+    )
+
+    def __post_init__(self) -> None:
+        if not self.path.startswith("/"):
+            raise WrongError("path", _("must be the whole path of a port, such as /dev/ttyAMA0"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What is done with the values of one quantity: calibrated (value x scale + offset), checked, thinned."""
+
+    offset: Annotated[float, Help(N_("added to each value, after 'scale'"))] = 0.0
+    scale: Annotated[float, Help(N_("each value is multiplied by this"))] = 1.0
+    plausible: Annotated[
+        tuple[float, float] | None, Help(N_("lowest and highest value that can be; others are marked"))
+    ] = None
+    stuck_after: Annotated[float | None, Gt(0), Help(N_("a value that stays the same so long is a fault"), "s")] = None
+    deadband: Annotated[float | None, Ge(0), Help(N_("smaller changes are not sent"))] = None
+    heartbeat: Annotated[float, Gt(0), Help(N_("with 'deadband': a value goes up at least so often"), "s")] = 300.0
+    window: Annotated[float | None, Gt(0), Help(N_("mean, lowest and highest over this time are sent"), "s")] = None
+
+    def __post_init__(self) -> None:
+        if self.scale == 0:
+            raise WrongError("scale", _("cannot be 0: every value would be the same"))
+        if self.plausible is not None and self.plausible[0] >= self.plausible[1]:
+            raise WrongError("plausible", _("must be the lowest and then the highest value"))
+        if self.window is not None and self.deadband is not None:
+            raise WrongError("window", _("use either window or deadband, not both"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmRule:
+    """When an alarm is raised and cleared: exactly one of `above`, `below` and `equals`."""
+
+    name: Annotated[str, Help(N_("name of the alarm, such as 'flood'"))]
+    quantity: Annotated[str, Help(N_("the quantity that is watched"))]
+    above: Annotated[float | None, Help(N_("raised when the value is higher"))] = None
+    below: Annotated[float | None, Help(N_("raised when the value is lower"))] = None
+    equals: Annotated[bool | None, Help(N_("raised when the state is this"))] = None
+    clear: Annotated[float | None, Help(N_("cleared at this value; the limit itself unless given"))] = None
+    hold: Annotated[float, Interval(ge=0, le=86_400), Help(N_("raised only after so long beyond the limit"), "s")] = 0.0
+
+    def __post_init__(self) -> None:
+        given = [key for key in ("above", "below", "equals") if getattr(self, key) is not None]
+        if not given:
+            raise WrongError("", _("needs one of 'above', 'below' and 'equals'"))
+        if len(given) > 1:
+            raise WrongError(given[1], _("cannot stand beside '{key}': an alarm has one limit").format(key=given[0]))
+        if self.clear is None:
+            return
+        if self.equals is not None:
+            raise WrongError("clear", _("has no meaning beside 'equals'"))
+        if self.above is not None and self.clear > self.above:
+            raise WrongError(
+                "clear", _("must be {limit} or lower, on the safe side of 'above'").format(limit=self.above)
+            )
+        if self.below is not None and self.clear < self.below:
+            raise WrongError(
+                "clear", _("must be {limit} or higher, on the safe side of 'below'").format(limit=self.below)
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One sensor or actuator: a driver with its settings, behind a port of its own or on a bus."""
+
+    id: str
+    driver: Driver
+    settings: object  # an instance of driver.settings
+    port: Port | None = None  # its own serial port
+    bus: str | None = None  # the name of a shared one
+    every: float | None = None  # seconds between polls; None for a driver that does not poll
+    silent_after: float
+    warm_up: float
+    label: Labels | None = None
+    rules: Mapping[str, Rules] = field(default_factory=dict)  # by quantity
+    alarms: tuple[AlarmRule, ...] = ()
+    sounds_for: tuple[str, ...] = ()  # of an output: the devices whose raised alarms switch it on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole configuration of a gateway."""
+
+    gateway: Gateway
+    uplinks: Mapping[str, Uplink]
+    journal: Journal = field(default_factory=Journal)
+    ports: Mapping[str, Port] = field(default_factory=dict)
+    devices: Mapping[str, Device] = field(default_factory=dict)
+
+
+def _is_plain_name(name: str) -> bool:
+    return bool(name) and name.isprintable() and "/" not in name and name not in {".", ".."}
