@@ -1,0 +1,120 @@
+"""One folder of plain files, written so that a power cut leaves the old or the new, never half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDER_MODE = 0o750  # the service and its group; readings can tell where people are
+FILE_MODE = 0o640
+
+
+class AppendingFile:
+    """Implements `agent.seams.File`."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+        self._length = 0
+
+    def append(self, data: bytes) -> None:
+        """Write all of it; on a short write cut the file back to what it was, then raise."""
+        rest = memoryview(data)
+        at = self._length
+        try:
+            while rest:
+                # At a position, not O_APPEND: should the cut below fail too, the next record overwrites the torn one.
+                written = os.pwrite(self._descriptor, rest, at)
+                at += written
+                rest = rest[written:]
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self._length)
+            raise
+        self._length = at
+
+    def sync(self) -> None:
+        """Return when all that was appended is on the medium."""
+        os.fdatasync(self._descriptor)
+
+    def close(self) -> None:
+        """Give the file back. Harmless to call again."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class Folder:
+    """Implements `agent.seams.Disk`.
+
+    The folder is made when it is first needed, not by the constructor: a card that is full or read-only at start is a
+    fault to report and to try again, and must not keep the agent from starting.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def names(self) -> list[str]:
+        """Return the names of the files, sorted."""
+        self._make()
+        with os.scandir(self.path) as entries:
+            # Hidden: what a power cut in the middle of `replace` left behind.
+            return sorted(entry.name for entry in entries if entry.is_file() and not entry.name.startswith("."))
+
+    def read(self, name: str) -> bytes:
+        """Return the whole file."""
+        return (self.path / name).read_bytes()
+
+    def size(self, name: str) -> int:
+        """Return the size of a file in bytes."""
+        return (self.path / name).stat().st_size
+
+    def create(self, name: str) -> AppendingFile:
+        """Make an empty file, or empty the one that is there, and open it for appending."""
+        self._make()
+        return AppendingFile(self.path / name)
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        (self.path / name).unlink()
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Put a whole file in place at once, synced: the old one or the new one is there, never half of one."""
+        self._make()
+        new = self.path / f".{name}.new"
+        try:
+            with contextlib.closing(AppendingFile(new)) as file:
+                file.append(data)
+                file.sync()
+            new.rename(self.path / name)
+        except OSError:
+            with contextlib.suppress(OSError):
+                new.unlink()  # on a full disk its room is needed
+            raise
+        self.sync_folder()
+
+    def sync_folder(self) -> None:
+        """Return when made and removed names are on the medium."""
+        _sync(self.path)
+
+    def free(self) -> int:
+        """Return how many bytes are free for us: what the file system reserves for root is not."""
+        self._make()
+        status = os.statvfs(self.path)
+        return status.f_bavail * status.f_frsize
+
+    def _make(self) -> None:
+        if not self.path.is_dir():
+            os.makedirs(self.path, FOLDER_MODE)
+            _sync(self.path.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
