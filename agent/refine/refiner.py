@@ -1,0 +1,225 @@
+"""The whole way of one device's measurements: what becomes a reading, what is withheld, what raises an alarm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.config.model import AlarmRule, Rules
+from agent.readings import Reading, Record, Stream
+from agent.refine.alarms import SILENT, STUCK, Alarms, Name
+from agent.refine.calibration import Calibration
+from agent.refine.duration import nanoseconds
+from agent.refine.limits import Limit
+from agent.refine.memory import Memory, from_json, to_json
+from agent.refine.presence import UNHEARD, Presence
+from agent.refine.stuck import Stuck
+from agent.refine.thinning import Deadband, Summary, Thinning
+from agent.refine.window import Window
+from drivers.contract import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from agent.config.model import Device
+    from drivers.contract import Measurement, Value
+
+Records = list[tuple[Stream, Record]]
+
+WARMING_UP = "warming_up"
+SILENCE = Name(SILENT, "")
+
+
+@dataclass(slots=True)
+class Channel:
+    """What is kept for one quantity."""
+
+    quantity: str
+    unit: str
+    stream: Stream
+    calibration: Calibration
+    stuck: Stuck | None
+    limits: list[Limit]
+    thinning: Thinning
+    reason: Reason | None = None  # of the last measurement
+
+
+class Refiner:
+    """Refines the measurements of one device. All times are boottime in nanoseconds and never go back.
+
+    Nothing depends on how punctually `tick` is called, only how soon it is known: `take` lets the time pass first.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        *,
+        boot: str,
+        at: int,
+        new_id: Callable[[], str],
+        memory: Mapping[str, object] | None,
+        withheld: Callable[[str, str, int], None],
+    ) -> None:
+        """Begin at `at`, with what an earlier run's `memory()` returned, if there was one.
+
+        `withheld` is called with quantity, why and instant of each measurement that becomes no reading of its own.
+        Raises ValueError if `memory` is not a memory.
+        """
+        self._device = device
+        self._boot = boot
+        self._started = at
+        self._withheld = withheld
+        earlier = from_json(memory) if memory is not None else None
+        times = earlier.times if earlier is not None and earlier.boot == boot else None
+        self._presence = Presence(nanoseconds(device.silent_after), nanoseconds(device.warm_up), at, times)
+        self._alarms = Alarms(device.id, new_id, earlier.raised if earlier is not None else {})
+        self._rules = {name: AlarmRule(name=name, quantity=name, equals=True) for name in device.driver.alarms}
+        self._rules |= {rule.name: rule for rule in device.alarms}  # a rule may refine what the driver says of itself
+        self._units = device.driver.quantities(device.settings)
+        self._channels = {quantity: self._channel(quantity) for quantity in self._units}
+        self._orphans = self._alarms.strangers(self._known())
+        self.dirty = True  # whether `memory` has something new that is worth keeping
+
+    def take(self, measurement: Measurement, at: int) -> Records:
+        """Take a measurement that arrived at `at`; it becomes a reading or is withheld, never both."""
+        records = self.tick(at)
+        instant = at - nanoseconds(measurement.age)
+        if measurement.quantity not in self._channels:
+            self._channels[measurement.quantity] = self._channel(measurement.quantity)
+        channel = self._channels[measurement.quantity]
+        if measurement.reason not in UNHEARD:
+            self.dirty |= self._presence.heard(at)
+            records += self._end_silence(at)
+            if self._presence.warming_up(at):
+                channel.thinning.gap(at)
+                self._withheld(measurement.quantity, WARMING_UP, instant)
+                return records
+        return records + self._judge(channel, measurement, at, instant)
+
+    def tick(self, at: int) -> Records:
+        """Let time pass: end windows and hold times, notice silence."""
+        records: Records = []
+        for name in self._orphans:
+            records += self._events(name, stands=False, at=at)
+        self._orphans.clear()
+        for channel in self._channels.values():
+            records += ((channel.stream, self._summary(channel, summary)) for summary in channel.thinning.tick(at))
+            for limit in channel.limits:
+                if (value := limit.tick(at)) is not None:
+                    records += self._events(_name(limit), stands=True, at=at, value=value)
+        if SILENCE not in self._alarms.raised and at >= self._presence.deadline():
+            records += self._fall_silent(at)
+        return records
+
+    def due(self) -> int | None:
+        """Return when `tick` wants to be called, or None."""
+        return min(self._dues(), default=None)
+
+    def memory(self) -> dict[str, object]:
+        """Return what must survive a restart, ready for JSON."""
+        self.dirty = False
+        return to_json(Memory(self._boot, self._presence.times(), self._alarms.raised))
+
+    # --- one measurement ---------------------------------------------------------------------------------------------
+
+    def _judge(self, channel: Channel, measurement: Measurement, at: int, instant: int) -> Records:
+        value, reason = channel.calibration.apply(measurement.value, measurement.reason)
+        events: Records = []
+        if channel.stuck is not None and value is not None:
+            stuck = channel.stuck.judge(value, at)
+            events += self._events(Name(STUCK, channel.quantity), stands=stuck, at=instant, value=value)
+            if stuck:
+                value, reason = None, Reason.STUCK
+        for limit in channel.limits:
+            stands = limit.judge(value, at, raised=_name(limit) in self._alarms.raised)
+            events += self._events(_name(limit), stands=stands, at=instant, value=value)
+        news = reason is not channel.reason or bool(events)
+        channel.reason = reason
+        if not channel.thinning.passes(value, reason, at, news=news):
+            self._withheld(channel.quantity, channel.thinning.why, instant)
+            return events
+        reading = Reading(self._device.id, channel.quantity, instant, value, reason, channel.unit)
+        return [(channel.stream, reading), *events]
+
+    # --- the device as a whole ---------------------------------------------------------------------------------------
+
+    def _fall_silent(self, at: int) -> Records:
+        records = self._events(SILENCE, stands=True, at=at)
+        for channel in self._channels.values():
+            channel.thinning.gap(at)
+            if channel.stuck is not None:
+                channel.stuck.interrupt()
+            for limit in channel.limits:
+                limit.interrupt()
+            channel.reason = Reason.SILENT
+            reading = Reading(self._device.id, channel.quantity, at, None, Reason.SILENT, channel.unit)
+            records.append((channel.stream, reading))
+        return records
+
+    def _end_silence(self, at: int) -> Records:
+        events = self._events(SILENCE, stands=False, at=at)
+        if events:
+            for channel in self._channels.values():
+                channel.thinning.gap(at)
+        return events
+
+    def _events(self, name: Name, *, stands: bool, at: int, value: Value | None = None) -> Records:
+        events = self._alarms.set(name, stands=stands, at=at, value=value)
+        self.dirty |= bool(events)
+        return [(Stream.ALARM, event) for event in events]
+
+    def _summary(self, channel: Channel, summary: Summary) -> Reading:
+        quantity = channel.quantity + summary.suffix
+        reading = Reading(self._device.id, quantity, summary.at, summary.value, summary.reason, channel.unit)
+        reading.partial = summary.partial
+        return reading
+
+    def _dues(self) -> Iterator[int]:
+        if self._orphans:
+            yield self._started
+        if SILENCE not in self._alarms.raised:
+            yield self._presence.deadline()
+        for channel in self._channels.values():
+            dues = (channel.thinning.due(), *(limit.due() for limit in channel.limits))
+            yield from (due for due in dues if due is not None)
+
+    # --- what is made at the start -----------------------------------------------------------------------------------
+
+    def _channel(self, quantity: str) -> Channel:
+        driver = self._device.driver
+        rules = self._device.rules.get(quantity, Rules())
+        stuck = None
+        if rules.stuck_after is not None and not driver.event:
+            known = self._alarms.raised.get(Name(STUCK, quantity))
+            stuck = Stuck(nanoseconds(rules.stuck_after), known.value if known is not None else None)
+        limits = [Limit(rule, lasting=driver.event) for rule in self._rules.values() if rule.quantity == quantity]
+        return Channel(
+            quantity=quantity,
+            unit=self._units.get(quantity, ""),
+            stream=Stream.ALARM if quantity in driver.alarms else Stream.TELEMETRY,
+            calibration=Calibration(rules),
+            stuck=stuck,
+            limits=limits,
+            thinning=_thinning(rules, self._started),
+        )
+
+    def _known(self) -> Iterator[Name]:
+        """Yield every alarm that can be raised and cleared."""
+        yield SILENCE
+        for channel in self._channels.values():
+            if channel.stuck is not None:
+                yield Name(STUCK, channel.quantity)
+            for limit in channel.limits:
+                yield _name(limit)
+
+
+def _name(limit: Limit) -> Name:
+    return Name(limit.rule.name, limit.rule.quantity)
+
+
+def _thinning(rules: Rules, at: int) -> Thinning:
+    if rules.window is not None:
+        return Window(nanoseconds(rules.window), at)
+    if rules.deadband is not None:
+        return Deadband(rules.deadband, nanoseconds(rules.heartbeat))
+    return Thinning()
