@@ -30,42 +30,25 @@ def to_json(memory: Memory) -> dict[str, object]:
 
 def from_json(memory: Mapping[str, object]) -> Memory:
     """Read back what `to_json` returned; raises ValueError if this is something else."""
-    try:
-        return Memory(
-            boot=_str(memory["boot"]),
-            times=Times(
-                heard=None if memory["heard"] is None else _int(memory["heard"]),
-                waiting=_int(memory["waiting"]),
-                warm=_int(memory["warm"]),
-            ),
-            raised=dict(_raised(alarm) for alarm in _list(memory["alarms"])),
-        )
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"not the memory of a refiner: {error!r}") from error
+    match memory:
+        case {
+            "boot": str(boot),
+            "heard": (int() | None) as heard,
+            "waiting": int(waiting),
+            "warm": int(warm),
+            "alarms": list(alarms),
+        }:
+            return Memory(boot, Times(heard, waiting, warm), dict(_raised(alarm) for alarm in alarms))
+    raise ValueError(f"not the memory of a refiner: {memory!r}")
 
 
 def _raised(alarm: object) -> tuple[Name, Raised]:
-    if not isinstance(alarm, dict):
-        raise TypeError(alarm)
-    value = alarm["value"]
-    if value is not None and not isinstance(value, bool | int | float | str):
-        raise TypeError(value)
-    return Name(_str(alarm["alarm"]), _str(alarm["quantity"])), Raised(_str(alarm["id"]), value)
-
-
-def _str(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
-
-
-def _int(value: object) -> int:
-    if not isinstance(value, int):
-        raise TypeError(value)
-    return value
-
-
-def _list(value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise TypeError(value)
-    return value
+    match alarm:
+        case {
+            "alarm": str(name),
+            "quantity": str(quantity),
+            "id": str(id_),
+            "value": (bool() | int() | float() | str() | None) as value,
+        }:
+            return Name(name, quantity), Raised(id_, value)
+    raise ValueError(f"not an alarm in the memory of a refiner: {alarm!r}")

@@ -48,9 +48,9 @@ class Sums:
 class Window(Thinning):
     """Sums up numbers from one multiple of `length` (nanoseconds of boottime) to the next; states and texts pass.
 
-    A summary carries the instant of the window's end. It is partial when in some of the window the device was not listened
-    to, silent, warming up or without a value. A window without values yields the last reason that was withheld, or
-    nothing.
+    A summary carries the instant of the window's end. It is partial when in some of the window the device was not
+    listened to, silent, warming up or without a value. A window without values yields the last reason that was
+    withheld, or nothing.
     """
 
     why = "window"
