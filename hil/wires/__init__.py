@@ -1,0 +1,1 @@
+"""What the simulated devices are plugged into, and the agent opens."""
