@@ -1,8 +1,8 @@
 """What the agent needs of the world, as narrow interfaces.
 
-The composition root (agent/app.py) hands in the real ones from agent/host; a simulation hands in others and runs the same
-modules. Nothing else in the agent reaches for the time, the disk, the environment, a thread or a random number. Timers are
-asyncio's own (a simulation brings its own loop), and blocking work goes to the loop's default executor.
+The composition root (agent/app.py) hands in the real ones from agent/host; a simulation hands in others and runs the
+same modules. Nothing else in the agent reaches for the time, the disk, the environment, a thread or a random number.
+Timers are asyncio's own (a simulation brings its own loop); blocking work goes to the loop's default executor.
 """
 
 from __future__ import annotations
@@ -109,5 +109,3 @@ class Notifier(Protocol):
     def watchdog(self) -> float | None:
         """Return the seconds within which the manager wants to hear from us, or None."""
         ...
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,13 @@ class Pack:
     adler: int  # Adler-32 of the inflated body
 
 
+class Place(NamedTuple):
+    """A place in one stream, over all epochs."""
+
+    epoch: int  # index into the journal's epochs, oldest first
+    number: int
+
+
 class Outbox(Protocol):
     """One uplink's way through the journal."""
 
@@ -49,7 +56,11 @@ class Outbox(Protocol):
         ...
 
     def rewind(self) -> None:
-        """The connection is gone: return again, in order, whatever was taken and not done. Live telemetry becomes history."""
+        """The connection is gone: return again, in order, what was taken and not done; live becomes history."""
+        ...
+
+    def demote(self) -> None:
+        """Live telemetry has waited too long to be called live: what is not taken yet becomes history."""
         ...
 
     def age(self, pack: Pack) -> float:

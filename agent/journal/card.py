@@ -1,0 +1,150 @@
+"""The card: segments of commits, each one record and one sync.
+
+Only the committing task calls what writes, in a thread, one call at a time; `spans` is touched on the loop alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from agent.journal.frames import Damage, Kind, frame, scan
+from agent.journal.packing import decode_packs, decode_snapshot
+from agent.journal.ranges import Ranges
+from agent.journal.state import State, restore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agent.journal.pack import Pack
+    from agent.journal.state import Key
+    from agent.seams import Disk, File
+
+SEGMENT_SIZE = 1 << 20  # bytes
+_NAME = re.compile(r"\d{10}\.segment")
+
+
+@dataclass(slots=True)
+class Segment:
+    """One file of the card, as far as it is worth remembering."""
+
+    name: str
+    size: int = 0
+    spans: dict[Key, Ranges] = field(default_factory=dict)  # which numbers are in it
+
+    def note(self, packs: Iterable[Pack]) -> None:
+        """Remember that packs are in it."""
+        for pack in packs:
+            self.spans.setdefault((pack.epoch, pack.stream), Ranges()).add(pack.first, pack.last)
+
+
+class Found(NamedTuple):
+    """What was on the card at start."""
+
+    state: State | None  # of the last commit
+    epochs: list[str]  # oldest first
+    damaged: int  # bytes
+
+
+class Card:
+    """The durable part of the journal. Methods raise OSError."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._file: File | None = None
+        self._number = 0
+        self.segments: list[Segment] = []
+
+    def load(self) -> Found:
+        """Read what is there."""
+        state: State | None = None
+        epochs: dict[str, None] = {}
+        damaged = 0
+        for name in self._disk.names():
+            if not _NAME.fullmatch(name):
+                continue
+            self._number = int(name.removesuffix(".segment"))
+            data = self._disk.read(name)
+            segment = Segment(name, len(data))
+            for found in scan(data):
+                if isinstance(found, Damage):
+                    damaged += found.size
+                    continue
+                packs, snapshot = _contents(found.payload)
+                segment.note(packs)
+                state = snapshot or state
+                epochs |= dict.fromkeys(pack.epoch for pack in packs)
+                if snapshot:
+                    epochs[snapshot.epoch] = None
+            self.segments.append(segment)
+        return Found(state, list(epochs), damaged)
+
+    def write(self, payload: bytes) -> tuple[str, int]:
+        """Put one commit on the medium and return the segment's name and the bytes written.
+
+        After any error the segment is given up: what a failed sync left in the page cache may never reach the medium
+        although a second sync says so. The caller writes the same packs again, into a new segment.
+        """
+        data = frame(Kind.PACKS, payload)
+        try:
+            if self._file is None:
+                self._number += 1
+                self._file = self._disk.create(_name(self._number))
+                self._disk.sync_folder()
+            self._file.append(data)
+            self._file.sync()
+        except OSError:
+            self.close()
+            raise
+        return _name(self._number), len(data)
+
+    def note(self, name: str, size: int, packs: Iterable[Pack]) -> None:
+        """Remember what `write` wrote; ends the segment when it is large enough."""
+        if not self.segments or self.segments[-1].name != name:
+            self.segments.append(Segment(name))
+        segment = self.segments[-1]
+        segment.size += size
+        segment.note(packs)
+        if segment.size >= SEGMENT_SIZE:
+            self.close()
+
+    def read(self, name: str) -> list[Pack]:
+        """Return every good pack of a segment."""
+        packs: list[Pack] = []
+        for found in scan(self._disk.read(name)):
+            if not isinstance(found, Damage):
+                packs += _contents(found.payload)[0]
+        return packs
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove segments."""
+        for name in names:
+            self._disk.remove(name)
+        self._disk.sync_folder()
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget segments that were removed."""
+        gone = set(names)
+        self.segments = [segment for segment in self.segments if segment.name not in gone]
+
+    def size(self) -> int:
+        """Return how many bytes the segments hold."""
+        return sum(segment.size for segment in self.segments)
+
+    def close(self) -> None:
+        """End the segment."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            file.close()
+
+
+def _contents(payload: bytes) -> tuple[list[Pack], State | None]:
+    try:
+        return list(decode_packs(payload)), restore(decode_snapshot(payload))
+    except ValueError:  # a good checksum around nonsense: made by something else than this agent
+        return [], None
+
+
+def _name(number: int) -> str:
+    return f"{number:010}.segment"

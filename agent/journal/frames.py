@@ -1,0 +1,77 @@
+"""How records lie in a file: each framed by its length and checksum, so that damage costs that record alone."""
+
+from __future__ import annotations
+
+import zlib
+from enum import IntEnum
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAGIC = b"\xa7R"
+_HEADER = Struct("<2sBxII")  # magic, kind, length of the payload, CRC-32 of kind, length and payload
+LARGEST = 64 << 20  # bytes; a length beyond this is damage
+
+
+class Kind(IntEnum):
+    """What a record holds."""
+
+    SNAPSHOT = 1  # JSON: all that start-up needs to know besides the records that follow
+    APPEND = 2  # young end: records of one stream, numbered
+    CLOSE = 3  # young end: a pack ended
+    DONE = 4  # young end: an uplink delivered a pack
+    KEEP = 5  # young end: one value that must survive a restart
+    PACKS = 6  # card: a snapshot and the packs of one commit
+
+
+class Frame(NamedTuple):
+    """One good record."""
+
+    kind: int
+    payload: bytes
+
+
+class Damage(NamedTuple):
+    """Bytes that are no good record."""
+
+    offset: int
+    size: int
+
+
+def frame(kind: Kind, payload: bytes) -> bytes:
+    """Return a record as it is written."""
+    return _HEADER.pack(MAGIC, kind, len(payload), _sum(kind, payload)) + payload
+
+
+def scan(data: bytes) -> Iterator[Frame | Damage]:
+    """Yield every good record of a file in order, and the stretches between them that are damaged."""
+    at = bad = 0
+    while at < len(data):
+        found = _frame_at(data, at)
+        if found is None:
+            at = data.find(MAGIC, at + 1)
+            at = len(data) if at < 0 else at
+            continue
+        if bad < at:
+            yield Damage(bad, at - bad)
+        yield found
+        at = bad = at + _HEADER.size + len(found.payload)
+    if bad < len(data):
+        yield Damage(bad, len(data) - bad)
+
+
+def _frame_at(data: bytes, at: int) -> Frame | None:
+    if at + _HEADER.size > len(data):
+        return None
+    magic, kind, length, checksum = _HEADER.unpack_from(data, at)
+    start = at + _HEADER.size
+    if magic != MAGIC or length > LARGEST or start + length > len(data):
+        return None
+    payload = data[start : start + length]
+    return Frame(kind, payload) if _sum(kind, payload) == checksum else None
+
+
+def _sum(kind: int, payload: bytes) -> int:
+    return zlib.crc32(payload, zlib.crc32(bytes((kind,)) + len(payload).to_bytes(4, "little")))

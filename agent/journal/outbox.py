@@ -1,0 +1,84 @@
+"""One uplink's way through the journal: which pack comes next in each lane."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from agent.journal.pack import Lane, Place
+from agent.readings import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.journal.journal import Journal
+    from agent.journal.pack import Pack
+
+STREAM_OF = {
+    Lane.ALARMS: Stream.ALARM,
+    Lane.ANCHORS: Stream.ANCHOR,
+    Lane.LEDGER: Stream.LEDGER,
+    Lane.LIVE: Stream.TELEMETRY,
+    Lane.HISTORY: Stream.TELEMETRY,
+}
+
+
+_START = Place(0, 0)
+
+
+class UplinkOutbox:
+    """The `Outbox` of one uplink.
+
+    Each lane has a place; nothing before it is looked at again until the outbox is rewound. Live and history are one
+    stream: history holds what came before `_live_from`, which only ever moves forward, so both topics are in order.
+    """
+
+    def __init__(self, journal: Journal, uplink: str) -> None:
+        self._journal = journal
+        self._uplink = uplink
+        self._places = dict.fromkeys(Lane, _START)
+        self._taken: set[tuple[str, Stream, int]] = set()
+        self._live_from = journal.live_edge()
+
+    def next(self, lane: Lane) -> Pack | None:
+        """Take the next pack of a lane that is neither done nor taken; None when nothing waits."""
+        stream = STREAM_OF[lane]
+        while True:
+            place = self._places[lane]
+            if lane is Lane.LIVE:
+                place = max(place, self._live_from)
+            pack = self._journal.find(self._uplink, stream, place)
+            if pack is None:
+                return None
+            here = Place(self._journal.epochs.index(pack.epoch), pack.first)
+            if lane is Lane.HISTORY and here >= self._live_from:
+                return None
+            self._places[lane] = Place(here.epoch, pack.last + 1)
+            taken = (pack.epoch, stream, pack.first)
+            if taken not in self._taken:
+                self._taken.add(taken)
+                return pack
+
+    def done(self, pack: Pack) -> None:
+        """The broker has it: never return it again, also not after a restart."""
+        self._taken.discard((pack.epoch, pack.stream, pack.first))
+        self._journal.done(self._uplink, pack)
+
+    def rewind(self) -> None:
+        """The connection is gone: return again, in order, whatever was taken and not done."""
+        self._taken.clear()
+        self._places = dict.fromkeys(Lane, _START)
+        self._live_from = self._journal.live_edge()
+
+    def demote(self) -> None:
+        """Live telemetry has waited too long to be called live: what is not taken yet becomes history."""
+        self._live_from = self._journal.live_edge()
+
+    def age(self, pack: Pack) -> float:
+        """Return how many seconds ago a pack of this boot began; infinity for other boots."""
+        clock = self._journal.clock
+        return (clock.boottime() - pack.base) / 1e9 if pack.boot == clock.boot else math.inf
+
+    def on_new(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called on the loop whenever something new waits."""
+        self._journal.on_new(callback)

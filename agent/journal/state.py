@@ -1,0 +1,82 @@
+"""What the journal knows besides the records themselves: epoch, numbers, progress, and values kept across restarts."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agent.journal.ranges import Ranges
+from agent.readings import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Key = tuple[str, Stream]  # an epoch and one of its streams
+LEDGERED = ""  # stands for an uplink: the numbers that the ledger accounts for, which nobody will ever be given
+
+
+@dataclass(slots=True)
+class State:
+    """All that a snapshot holds. Ranges are of numbers within one epoch and stream."""
+
+    epoch: str
+    boot: str
+    next: dict[Stream, int] = field(default_factory=lambda: dict.fromkeys(Stream, 1))
+    done: dict[str, dict[Key, Ranges]] = field(default_factory=dict)  # by uplink
+    kept: dict[str, Any] = field(default_factory=dict)
+    clean: bool = False  # the agent stopped in order after this: nothing can be missing behind it
+
+    def done_by(self, uplink: str, key: Key) -> Ranges:
+        """Return what an uplink has delivered, to be added to."""
+        return self.done.setdefault(uplink, {}).setdefault(key, Ranges())
+
+    def deliver_all(self, other: State) -> None:
+        """Take over what another state knows to be delivered."""
+        for uplink, by_key in other.done.items():
+            for key, ranges in by_key.items():
+                self.done_by(uplink, key).update(ranges)
+
+    def accounted(self, key: Key, present: Iterable[tuple[int, int]]) -> Ranges:
+        """Return what is present, was delivered by some uplink, or is in the ledger."""
+        known = Ranges(present)
+        for by_key in self.done.values():
+            known.update(by_key.get(key, ()))
+        return known
+
+    def accounted_by(self, uplink: str, key: Key) -> Ranges:
+        """Return what one uplink has delivered or the ledger has given up."""
+        return Ranges([*self.done.get(uplink, {}).get(key, ()), *self.done.get(LEDGERED, {}).get(key, ())])
+
+    def snapshot(self, *, clean: bool = False) -> bytes:
+        """Return the whole state as bytes."""
+        done: dict[str, dict[str, dict[str, list[list[int]]]]] = {}
+        for uplink, by_key in self.done.items():
+            for (epoch, stream), ranges in by_key.items():
+                done.setdefault(uplink, {}).setdefault(epoch, {})[stream.value] = [list(one) for one in ranges]
+        fields = {
+            "epoch": self.epoch,
+            "boot": self.boot,
+            "next": {stream.value: number for stream, number in self.next.items()},
+            "done": done,
+            "kept": self.kept,
+            "clean": clean,
+        }
+        return zlib.compress(json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode(), 1)
+
+
+def restore(snapshot: bytes) -> State:
+    """Return the state a snapshot holds; raises ValueError if it holds none."""
+    try:
+        fields = json.loads(zlib.decompress(snapshot))
+        state = State(epoch=fields["epoch"], boot=fields["boot"], kept=fields["kept"], clean=fields["clean"])
+        state.next |= {Stream(stream): number for stream, number in fields["next"].items()}
+        for uplink, by_epoch in fields["done"].items():
+            for epoch, by_stream in by_epoch.items():
+                for stream, ranges in by_stream.items():
+                    state.done.setdefault(uplink, {})[epoch, Stream(stream)] = Ranges(ranges)
+    except (zlib.error, KeyError, TypeError, AttributeError) as error:
+        message = f"not a snapshot: {error!r}"
+        raise ValueError(message) from error
+    return state
