@@ -52,7 +52,12 @@ def test_beyond_the_limit_calls_wait_their_turn(threads: DaemonThreads) -> None:
 def test_shutdown_ends_the_idle_leaves_the_stuck_and_takes_no_more() -> None:
     before = set(threading.enumerate())
     executor, started, release = DaemonThreads(limit=1), threading.Event(), threading.Event()
-    stuck = executor.submit(lambda: (started.set(), release.wait()))
+
+    def stick() -> bool:
+        started.set()
+        return release.wait()
+
+    stuck = executor.submit(stick)
     assert started.wait(SOON)
     waiting = executor.submit(abs, -1)
     executor.shutdown(wait=True, cancel_futures=True)  # would never return if it waited
