@@ -1,7 +1,7 @@
 """What every driver keeps to: the values it yields, the four shapes it comes in, and what it needs of a port.
 
-A driver is a pure protocol: it is fed bytes or edges and yields measurements or named faults. It has no clock, port, log or
-await. Whoever feeds it (the sampler, `roadside decode`, a test) knows the time and adds it.
+A driver is a pure protocol: it is fed bytes or edges and yields measurements or named faults. It has no clock, port,
+log or await. Whoever feeds it (the sampler, `roadside decode`, a test) knows the time and adds it.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class FaultKind(StrEnum):
     NO_REPLY = "no_reply"
     REFUSED = "refused"  # the device answered with an exception code
     OVERRUN = "overrun"  # more came in than could be kept
+    STUCK = "stuck"  # a contact that no longer moves
 
 
 class Measurement(NamedTuple):

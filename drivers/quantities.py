@@ -5,9 +5,12 @@ The same quantity from two makers has the same name and the same unit; a driver 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from drivers.contract import N_
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
 class Quantity(NamedTuple):
@@ -49,3 +52,9 @@ QUANTITIES: dict[str, Quantity] = {
 def unit(quantity: str) -> str:
     """Return the SenML unit of a quantity of the table."""
     return QUANTITIES[quantity].unit
+
+
+def always(*names: str) -> Callable[[object], Mapping[str, str]]:
+    """Return `Driver.quantities` of a driver that measures the same whatever its settings."""
+    units = {name: unit(name) for name in names}
+    return lambda _settings: units

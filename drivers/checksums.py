@@ -1,0 +1,39 @@
+"""Checksums of the protocols of roadside devices: pure functions over bytes."""
+
+from functools import reduce
+from operator import xor
+
+
+def sum8(data: bytes) -> int:
+    """Return the sum of all bytes modulo 256."""
+    return sum(data) & 0xFF
+
+
+def sum16(data: bytes) -> int:
+    """Return the sum of all bytes modulo 65536."""
+    return sum(data) & 0xFFFF
+
+
+def xor8(data: bytes) -> int:
+    """Return all bytes exclusive-or'ed together (NMEA 0183)."""
+    return reduce(xor, data, 0)
+
+
+def _crc16_modbus_entry(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ 0xA001 if byte & 1 else byte >> 1
+    return byte
+
+
+_CRC16_MODBUS = tuple(_crc16_modbus_entry(byte) for byte in range(256))
+
+
+def crc16_modbus(data: bytes) -> int:
+    """Return the CRC-16 of Modbus RTU (reflected polynomial A001, start FFFF); it goes on the wire low byte first.
+
+    Over a whole frame including its own CRC the result is 0. Source: Modbus over serial line V1.02, 6.2.2.
+    """
+    crc = 0xFFFF
+    for byte in data:
+        crc = crc >> 8 ^ _CRC16_MODBUS[(crc ^ byte) & 0xFF]
+    return crc

@@ -1,0 +1,101 @@
+"""Finding binary frames in a stream that was cut anywhere and may hold noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from drivers.contract import Fault, FaultKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from drivers.contract import Item, Measurement
+
+NOISE_LIMIT = 256  # bytes of noise that make one fault: endless noise is a fault every so often, not one or thousands
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How the frames of one device are recognised."""
+
+    head: bytes  # what every frame begins with
+    header_size: int  # bytes that `size` needs to see, the head included
+    size: Callable[[bytes], int]  # header -> bytes of the whole frame; 0 if no frame has such a header
+    intact: Callable[[bytes], bool]  # whole frame -> whether its checksum is good
+    decode: Callable[[bytes], Sequence[Measurement]]  # intact frame -> what it says; nothing for an acknowledgement
+
+
+class FrameDecoder:
+    """Decodes a stream of frames; a `drivers.contract.Decoder`.
+
+    Whatever turns out not to be a frame is stepped over by one byte only, so that a frame hidden behind a false head
+    is found. Every byte is told about once at most: as part of a frame, of a damaged frame, or of a run of noise.
+    """
+
+    def __init__(self, framing: Framing) -> None:
+        self._framing = framing
+        self._buffer = bytearray()
+        self._offset = 0  # of the first byte of the buffer in the stream
+        self._told = 0  # offset up to which every byte was in a frame or a fault
+
+    def feed(self, data: bytes) -> list[Item]:
+        """Take the next bytes and return what they complete."""
+        framing, buffer = self._framing, self._buffer
+        buffer += data
+        items: list[Item] = []
+        position = 0
+        while True:
+            position = self._find_head(position)
+            self._skip(position, items)
+            header = bytes(buffer[position : position + framing.header_size])
+            if len(header) < framing.header_size:
+                break
+            size = framing.size(header)
+            if not size:
+                self._refuse(FaultKind.BAD_LENGTH, position, header, items)
+                position += 1
+                continue
+            frame = bytes(buffer[position : position + size])
+            if len(frame) < size:
+                break
+            if not framing.intact(frame):
+                self._refuse(FaultKind.CHECKSUM, position, frame, items)
+                position += 1
+                continue
+            self._end_noise(position, items)
+            items += framing.decode(frame)
+            position += size
+            self._told = max(self._told, self._offset + position)
+        del buffer[:position]
+        self._offset += position
+        return items
+
+    def _find_head(self, position: int) -> int:
+        """Return where the next head begins, or could begin with bytes that are still to come."""
+        head, buffer = self._framing.head, self._buffer
+        found = buffer.find(head, position)
+        if found >= 0:
+            return found
+        for length in range(min(len(head) - 1, len(buffer) - position), 0, -1):
+            if buffer.endswith(head[:length]):
+                return len(buffer) - length
+        return len(buffer)
+
+    def _skip(self, position: int, items: list[Item]) -> None:
+        """Pass over bytes before `position`, which belong to no frame; only a long run is told about before it ends."""
+        while self._offset + position - self._told >= NOISE_LIMIT:
+            self._noise(NOISE_LIMIT, items)
+
+    def _end_noise(self, position: int, items: list[Item]) -> None:
+        if (size := self._offset + position - self._told) > 0:
+            self._noise(size, items)
+
+    def _noise(self, size: int, items: list[Item]) -> None:
+        items.append(Fault(FaultKind.GARBAGE, self._told, f"{size} bytes"))
+        self._told += size
+
+    def _refuse(self, kind: FaultKind, position: int, seen: bytes, items: list[Item]) -> None:
+        self._end_noise(position, items)
+        items.append(Fault(kind, self._offset + position, seen.hex(" ")))
+        self._told = max(self._told, self._offset + position + len(seen))

@@ -1,0 +1,144 @@
+"""GNSS receivers that speak NMEA 0183: position from GGA, speed from RMC, and never a position without a fix.
+
+Other sentences are passed over, and so is the UBX binary that u-blox receivers mix in.
+Source: NMEA 0183 4.11, GGA and RMC; UBX: u-blox interface descriptions, "UBX frame structure".
+"""
+
+import re
+from dataclasses import dataclass
+
+from pynmeagps import VALNONE, NMEAMessage, NMEAReader
+from pynmeagps.exceptions import NMEAMessageError, NMEAParseError, NMEATypeError
+
+from drivers.checksums import xor8
+from drivers.contract import N_, Fault, FaultKind, Item, ListeningDriver, Measurement, Reason, SerialLine
+from drivers.quantities import always
+
+LONGEST = 128  # bytes of text in a sentence; the standard says 82 in all, but receivers do not keep to it
+SENTENCE = re.compile(rb"\$[ -#%%-~]{0,%d}(\r?\n)?" % LONGEST)  # printable characters, but no other "$"
+CHECKED = re.compile(rb"\$(?P<text>..(?P<kind>...)[^*]*)\*(?P<sum>[0-9A-Fa-f]{2})\r?\n")
+UBX = b"\xb5\x62"  # what every UBX frame begins with
+NOISE_LIMIT = 4096  # bytes without a sentence that make one fault; longer than any burst of UBX between two sentences
+
+FIXED = frozenset({1, 2, 3, 4, 5})  # GGA quality; 6 is dead reckoning, 7 typed in, 8 simulated
+NOT_FIXED = frozenset("NEMS")  # RMC mode: none, dead reckoning, typed in, simulated
+KNOT = 1852 / 3600  # m/s
+GGA_FIELDS = {"latitude": "lat", "longitude": "lon", "altitude": "alt", "hdop": "HDOP", "satellites": "numSV"}
+
+
+def measure(quantity: str, field: object) -> Measurement:
+    """Return the measurement in a field; an empty one is unknown to the receiver."""
+    if isinstance(field, int | float):
+        return Measurement(quantity, field)
+    return Measurement(quantity, None, Reason.INVALID)
+
+
+def decode_gga(sentence: NMEAMessage) -> list[Measurement]:
+    """Return the position and how good it is."""
+    if getattr(sentence, "quality", 0) not in FIXED:
+        return [Measurement(quantity, None, Reason.NO_FIX) for quantity in GGA_FIELDS]
+    return [measure(quantity, getattr(sentence, field, "")) for quantity, field in GGA_FIELDS.items()]
+
+
+def decode_rmc(sentence: NMEAMessage) -> list[Measurement]:
+    """Return the speed."""
+    if getattr(sentence, "status", "V") != "A" or getattr(sentence, "posMode", "A") in NOT_FIXED:
+        return [Measurement("speed", None, Reason.NO_FIX)]
+    knots = getattr(sentence, "spd", "")
+    return [measure("speed", round(knots * KNOT, 3) if isinstance(knots, float) else knots)]
+
+
+DECODERS = {b"GGA": decode_gga, b"RMC": decode_rmc}
+
+
+def decode(line: bytes) -> list[Measurement] | FaultKind:
+    """Return what a line says, nothing if it is a sentence of no interest, or what is wrong with it."""
+    checked = CHECKED.fullmatch(line)
+    if checked is None:
+        return FaultKind.MALFORMED
+    if xor8(checked["text"]) != int(checked["sum"], 16):
+        return FaultKind.CHECKSUM
+    decoder = DECODERS.get(checked["kind"])
+    if decoder is None:
+        return []
+    try:
+        sentence = NMEAReader.parse(line, validate=VALNONE)
+    except (NMEAMessageError, NMEAParseError, NMEATypeError):
+        return FaultKind.MALFORMED
+    return decoder(sentence) if sentence is not None else []
+
+
+class Decoder:
+    """Splits a stream into sentences and decodes them; a `drivers.contract.Decoder`."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()  # begins behind the last sentence, so with what may be noise
+        self._offset = 0  # of the first byte of the buffer in the stream
+        self._searched = 0  # bytes of the buffer in which no sentence begins
+
+    def feed(self, data: bytes) -> list[Item]:
+        """Take the next bytes and return what they complete."""
+        buffer = self._buffer
+        buffer += data
+        items: list[Item] = []
+        while (start := buffer.find(b"$", self._searched)) >= 0:
+            self._skip(start, items)
+            start = self._searched
+            found = SENTENCE.match(buffer, start)
+            end = found.end() if found else start
+            if buffer.endswith(b"\n", start, end):
+                self._take(end, decode(bytes(buffer[start:end])), items)
+            elif buffer.startswith(b"$", end):
+                self._take(end, FaultKind.TRUNCATED, items)
+            elif bytes(buffer[end:]) in {b"", b"\r"}:
+                return items  # the rest is still to come
+            else:
+                self._searched += 1
+        self._skip(len(buffer), items)
+        return items
+
+    def _take(self, end: int, said: list[Measurement] | FaultKind, items: list[Item]) -> None:
+        """Take the line up to `end` out of the buffer, and the noise in front of it."""
+        start = self._searched
+        noise = bytes(self._buffer[:start]).partition(UBX)[0]
+        if noise.strip(b"\r\n\0"):
+            items.append(Fault(FaultKind.GARBAGE, self._offset, f"{len(noise)} bytes"))
+        if isinstance(said, FaultKind):
+            line = bytes(self._buffer[start:end])
+            items.append(Fault(said, self._offset + start, line.decode("ascii").strip()))
+        else:
+            items += said
+        self._drop(end)
+
+    def _skip(self, until: int, items: list[Item]) -> None:
+        """Note that no sentence begins before `until`; only very long noise is told about before it ends."""
+        self._searched = until
+        while self._searched >= NOISE_LIMIT:
+            kind = "UBX binary" if UBX in self._buffer[:NOISE_LIMIT] else "noise"
+            items.append(Fault(FaultKind.GARBAGE, self._offset, f"{NOISE_LIMIT} bytes of {kind}, no NMEA sentence"))
+            searched = self._searched
+            self._drop(NOISE_LIMIT)
+            self._searched = searched - NOISE_LIMIT
+
+    def _drop(self, size: int) -> None:
+        del self._buffer[:size]
+        self._offset += size
+        self._searched = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Nothing to be set."""
+
+
+DRIVER = ListeningDriver(
+    name="nmea",
+    title=N_("GNSS receiver with NMEA 0183 (u-blox, Quectel, MediaTek ...)"),
+    settings=Settings,
+    quantities=always(*GGA_FIELDS, "speed"),
+    line=SerialLine(9600),
+    make=lambda _: Decoder(),
+    silent_after=30.0,
+    wiring=N_("TX of the receiver to RXD (3.3 V), or a USB receiver; u-blox M9 and M10 start with 38400 Bd"),
+    source="NMEA 0183 4.11",
+)

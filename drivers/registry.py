@@ -1,0 +1,82 @@
+"""The drivers there are: one explicit table, and what others add through the entry-point group `roadside.drivers`.
+
+A driver's module is imported when it is first asked for: a gateway loads only what its configuration names.
+"""
+
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+from drivers.contract import Driver, InputDriver, ListeningDriver, OutputDriver, PollingDriver
+
+GROUP = "roadside.drivers"
+
+TABLE = {
+    "a02yyuw": "drivers.a02yyuw:DRIVER",
+    "button": "drivers.button:DRIVER",
+    "line": "drivers.line:DRIVER",
+    "nmea": "drivers.nmea:DRIVER",
+    "plantower": "drivers.plantower:DRIVER",
+    "rain_gauge": "drivers.rain_gauge:DRIVER",
+    "sdm120": "drivers.sdm120:DRIVER",
+    "siren": "drivers.siren:DRIVER",
+}
+
+
+class DriverError(Exception):
+    """A driver cannot be had."""
+
+
+class UnknownDriverError(DriverError):
+    """There is no driver of that name; `nearest` are the names that look like it, best first."""
+
+    def __init__(self, name: str, nearest: list[str]) -> None:
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        super().__init__(f"{name!r} is not a driver{hint}")
+        self.name = name
+        self.nearest = nearest
+
+
+class BrokenDriverError(DriverError):
+    """There is a driver of that name, but it cannot be used; the others can."""
+
+    def __init__(self, name: str, where: str, detail: str) -> None:
+        super().__init__(f"the driver {name!r} ({where}) cannot be used: {detail}")
+        self.name = name
+
+
+def names() -> list[str]:
+    """Return the names of all drivers, sorted, without loading any."""
+    return sorted({*TABLE, *entry_points(group=GROUP).names})
+
+
+def load(name: str) -> Driver:
+    """Return the driver of that name; raises UnknownDriverError or BrokenDriverError.
+
+    The table comes first: an added driver cannot take the place of one of Roadside's own.
+    """
+    if target := TABLE.get(name):
+        module, _, attribute = target.partition(":")
+        driver: Driver = getattr(import_module(module), attribute)
+        return driver
+    added = entry_points(group=GROUP, name=name)
+    if not added:
+        raise UnknownDriverError(name, get_close_matches(name, names()))
+    # One distribution seen through two folders of the path is one offer.
+    offers = {entry.value: entry for entry in added}
+    if len(offers) > 1:
+        raise BrokenDriverError(name, " and ".join(sorted(offers)), "two packages offer it; remove one")
+    return _load_added(next(iter(offers.values())))
+
+
+def _load_added(entry: EntryPoint) -> Driver:
+    try:
+        driver = entry.load()
+    except Exception as error:  # a stranger's module may raise anything while it is imported
+        raise BrokenDriverError(entry.name, entry.value, f"{type(error).__name__}: {error}") from error
+    if not isinstance(driver, ListeningDriver | PollingDriver | InputDriver | OutputDriver):
+        shapes = "ListeningDriver, PollingDriver, InputDriver or OutputDriver"
+        raise BrokenDriverError(entry.name, entry.value, f"it is a {type(driver).__name__}, not a {shapes}")
+    if driver.name != entry.name:
+        raise BrokenDriverError(entry.name, entry.value, f"it calls itself {driver.name!r}")
+    return driver

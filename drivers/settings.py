@@ -1,0 +1,22 @@
+"""Settings that several drivers share, with their limits and their words."""
+
+from typing import Annotated, Literal
+
+from annotated_types import Interval
+
+from drivers.contract import N_, Help
+
+Pin = Annotated[int, Interval(ge=0, le=27), Help(N_("GPIO number (BCM), not the number of the pin on the header"))]
+Pull = Annotated[Literal["up", "down", "none"], Help(N_("Resistor of the Pi that holds the open input at a level"))]
+Active = Annotated[Literal["low", "high"], Help(N_("Level of the pin that means closed, pressed or on"))]
+Hold = Annotated[
+    float,
+    Interval(gt=0, le=1),
+    Help(N_("How long a level must last to count; what is shorter is contact bounce"), unit="s"),
+]
+Report = Annotated[
+    float,
+    Interval(ge=1, le=600),  # well within the `silent_after` of these drivers
+    Help(N_("How often the state goes up although nothing happened"), unit="s"),
+]
+ModbusAddress = Annotated[int, Interval(ge=1, le=247), Help(N_("Modbus address that is set in the device"))]

@@ -1,0 +1,71 @@
+"""A siren, lamp or relay on an output pin. Off is its safe state, and it never stays on longer than it may."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
+
+from drivers.contract import N_, Help, Item, Measurement, OutputDriver
+from drivers.quantities import always
+from drivers.settings import Active, Pin, Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where the siren is and how long it may sound."""
+
+    pin: Pin
+    active: Active = "high"
+    longest_on: Annotated[
+        float, Interval(gt=0, le=86400), Help(N_("Longest time it stays on without being asked again"), unit="s")
+    ] = 180.0
+    report: Report = 300.0
+
+
+class Siren:
+    """One siren: its state at each change and every `report` seconds; an `Output`.
+
+    Asking for "on" while it is on does not prolong it; asking after it has gone off by itself switches it on again.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._off_at: float | None = None  # None while it is off
+        self._next_report = 0.0  # the first state goes up at once
+
+    def set(self, at: float, on: bool) -> list[Item]:
+        """Ask for a state; returns it if it changed."""
+        if on == self.level():
+            return []
+        self._off_at = at + self._settings.longest_on if on else None
+        return [self._state(at)]
+
+    def level(self) -> bool:
+        """Tell whether it is on."""
+        return self._off_at is not None
+
+    def due(self) -> float:
+        """Return when `tick` wants to be called."""
+        return self._next_report if self._off_at is None else min(self._off_at, self._next_report)
+
+    def tick(self, at: float) -> list[Item]:
+        """Switch off after the longest time; report the state if that is due."""
+        if self._off_at is not None and at >= self._off_at:
+            return self.set(at, on=False)
+        return [self._state(at)] if at >= self._next_report else []
+
+    def _state(self, at: float) -> Measurement:
+        self._next_report = at + self._settings.report
+        return Measurement("on", self.level())
+
+
+DRIVER = OutputDriver(
+    name="siren",
+    title=N_("Siren, lamp or relay"),
+    settings=Settings,
+    quantities=always("on"),
+    make=Siren,
+    silent_after=900.0,
+    event=True,
+    wiring=N_("pin to the input of a relay board; a pull-down resistor keeps it off while the Pi starts"),
+)
