@@ -1,0 +1,110 @@
+"""What no table can tell about itself: things that are used twice, and names that lead nowhere."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from agent.config.problems import nearest, shown
+from agent.i18n import _
+from drivers.contract import InputDriver, ListeningDriver, OutputDriver, PollingDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+
+    from agent.config.locate import KeyPath
+    from agent.config.model import Device, Port, Uplink
+    from agent.config.problems import Problems
+
+
+def check(
+    uplinks: Mapping[str, Uplink],
+    ports: Mapping[str, Port],
+    devices: Mapping[str, Device],
+    *,
+    named_devices: Collection[str],
+    problems: Problems,
+) -> None:
+    """Check the tables against each other. `named_devices` are all ids, also those whose tables are wrong."""
+    shared = _("{what} is already used by {place}; a port that is shared stands in [ports]")
+    client = _("{what} is already used by {place}: the broker would close one for the other")
+    _once(_pins(devices), _("GPIO {what} is already used by {place}"), problems)
+    _once(_paths(ports, devices), shared, problems)
+    _once(_addresses(devices), _("address {what} is already used on this port by {place}"), problems)
+    _once(_clients(uplinks), client, problems)
+    _check_buses(ports, devices, problems)
+    for name, device in devices.items():
+        for index, other in enumerate(device.sounds_for):
+            if other not in named_devices:
+                text = _("{value} is not a device").format(value=shown(other)) + nearest(other, named_devices)
+                problems.add(("devices", name, "sounds_for", index), text)
+
+
+class _Use(NamedTuple):
+    """Something of which there is one, being used."""
+
+    what: Hashable
+    name: str  # for people
+    path: KeyPath
+
+
+def _once(uses: Iterable[_Use], text: str, problems: Problems) -> None:
+    first: dict[Hashable, KeyPath] = {}
+    for use in uses:
+        if use.what in first:
+            place = problems.source.place(first[use.what])
+            problems.add(use.path, text.format(what=use.name, place=place))
+        first.setdefault(use.what, use.path)
+
+
+def _pins(devices: Mapping[str, Device]) -> Iterator[_Use]:
+    for name, device in devices.items():
+        if isinstance(device.driver, InputDriver | OutputDriver):
+            pin = getattr(device.settings, "pin", None)
+            if pin is not None:
+                yield _Use(pin, str(pin), ("devices", name, "pin"))
+
+
+def _paths(ports: Mapping[str, Port], devices: Mapping[str, Device]) -> Iterator[_Use]:
+    for name, port in ports.items():
+        yield _Use(PurePosixPath(port.path), port.path, ("ports", name, "path"))
+    for name, device in devices.items():
+        if device.port is not None:
+            yield _Use(PurePosixPath(device.port.path), device.port.path, ("devices", name, "port"))
+
+
+def _clients(uplinks: Mapping[str, Uplink]) -> Iterator[_Use]:
+    for name, uplink in uplinks.items():
+        what = (uplink.host, uplink.port, uplink.client_id)
+        yield _Use(what, _("client id '{id}'").format(id=uplink.client_id), ("uplinks", name))
+
+
+def _addresses(devices: Mapping[str, Device]) -> Iterator[_Use]:
+    for name, device in devices.items():
+        address = getattr(device.settings, "address", None)
+        if device.bus is not None and address is not None:
+            yield _Use((device.bus, address), str(address), ("devices", name, "address"))
+
+
+def _check_buses(ports: Mapping[str, Port], devices: Mapping[str, Device], problems: Problems) -> None:
+    """Whoever shares a line must answer only when asked, and all must speak at the same speed."""
+    users: dict[str, list[Device]] = {}
+    for device in devices.values():
+        if device.bus is not None:
+            users.setdefault(device.bus, []).append(device)
+    for bus, sharing in users.items():
+        for device in sharing:
+            if isinstance(device.driver, ListeningDriver) and len(sharing) > 1:
+                other = next(each.id for each in sharing if each is not device)
+                text = _("'{driver}' speaks unasked and cannot share '{port}' with {other}")
+                text = text.format(driver=device.driver.name, port=bus, other=other)
+                problems.add(("devices", device.id, "port"), text)
+        lines = {
+            str(each.driver.line): each.id
+            for each in sharing
+            if isinstance(each.driver, ListeningDriver | PollingDriver)
+        }
+        if len(lines) > 1 and bus in ports and ports[bus].line is None:
+            wishes = ", ".join(f"{device}: {line}" for line, device in lines.items())
+            text = _("needs 'line', because its devices differ ({wishes}); set them all alike")
+            problems.add(("ports", bus), text.format(wishes=wishes))

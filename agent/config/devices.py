@@ -1,0 +1,207 @@
+"""One `[devices.x]` table: keys that every device has, the driver's own settings, the rules of its quantities."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Interval
+
+from agent.config.hints import hints
+from agent.config.model import RESERVED_ALARMS, AlarmRule, Device, Labels, Port, Rules
+from agent.config.problems import nearest, shown
+from agent.config.tables import read
+from agent.config.wording import unknown_key
+from agent.i18n import _
+from drivers import registry
+from drivers.contract import N_, Driver, Help, InputDriver, OutputDriver, PollingDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from agent.config.locate import KeyPath
+    from agent.config.problems import Problems
+
+ALARM_NAME = r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*"
+SILENT_AFTER_POLLS = 3  # polls that may go unanswered before a device that is polled seldom is called silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """The keys that every device has, but for its port."""
+
+    driver: Annotated[str, Help(N_("what is connected: a name from `roadside drivers`"))]
+    every: Annotated[
+        float | None, Interval(ge=0.1, le=86_400), Help(N_("how often a device that answers when asked is asked"), "s")
+    ] = None
+    silent_after: Annotated[
+        float | None, Interval(ge=1, le=604_800), Help(N_("without a value for so long the device is silent"), "s")
+    ] = None
+    warm_up: Annotated[
+        float | None, Interval(ge=0, le=3600), Help(N_("values are not sent for so long after power-on"), "s")
+    ] = None
+    label: Annotated[Labels | None, Help(N_("name of the device, for people"))] = None
+    alarms: Annotated[tuple[AlarmRule, ...], Help(N_("when an alarm is raised"))] = ()
+    sounds_for: Annotated[tuple[str, ...], Help(N_("of an output: the devices whose alarms switch it on"))] = ()
+
+
+PORT_HELP = N_("the serial port: a path, the name of a shared one from [ports], or a table with path and line")
+
+
+def device(
+    name: str, table: Mapping[str, Any], path: KeyPath, ports: Iterable[str], problems: Problems
+) -> Device | None:
+    """Make a device of its table; None if anything was wrong. `ports` are the names of the shared ports."""
+    common = read(Common, {key: value for key, value in table.items() if key in hints(Common)}, path, problems)
+    driver = _driver(table.get("driver"), (*path, "driver"), problems)
+    if driver is None:
+        return None
+    own = hints(driver.settings)
+    settings = read(driver.settings, {key: value for key, value in table.items() if key in own}, path, problems)
+    port, bus = _port(table, driver, path, ports, problems)
+    quantities = driver.quantities(settings) if settings is not None else None
+    rest = {key: value for key, value in table.items() if key not in {*hints(Common), *own, "port"}}
+    rules = _rules(rest, driver, quantities, path, problems)
+    if common is None or settings is None:
+        return None
+    alarms = _alarms(common.alarms, driver, quantities or {}, path, problems)
+    every = _every(common, driver, path, problems)
+    return Device(
+        id=name,
+        driver=driver,
+        settings=settings,
+        port=port,
+        bus=bus,
+        every=every,
+        silent_after=_silent_after(common, driver, every, path, problems),
+        warm_up=driver.warm_up if common.warm_up is None else common.warm_up,
+        label=common.label,
+        rules=rules,
+        alarms=alarms,
+        sounds_for=_sounds_for(common, driver, path, problems),
+    )
+
+
+def _driver(name: object, path: KeyPath, problems: Problems) -> Driver | None:
+    if not isinstance(name, str):
+        return None  # missing or no text, which has been said
+    try:
+        return registry.load(name)
+    except registry.UnknownDriverError:
+        problems.add(path, _("{value} is not a driver").format(value=shown(name)) + nearest(name, registry.names()))
+    except registry.BrokenDriverError as error:
+        problems.add(path, str(error))
+    return None
+
+
+def _port(
+    table: Mapping[str, Any], driver: Driver, path: KeyPath, ports: Iterable[str], problems: Problems
+) -> tuple[Port | None, str | None]:
+    """Return the port of its own, or the name of the shared one."""
+    where = (*path, "port")
+    value = table.get("port")
+    if isinstance(driver, InputDriver | OutputDriver):
+        if "port" in table:
+            text = _("has no meaning: '{driver}' is a GPIO device, and has a pin")
+            problems.add(where, text.format(driver=driver.name))
+    elif "port" not in table:
+        problems.add(where, _("is missing: {help}").format(help=_(PORT_HELP)))
+    elif isinstance(value, dict):
+        return read(Port, value, where, problems), None
+    elif not isinstance(value, str):
+        problems.add(where, _("must be {help}").format(help=_(PORT_HELP)))
+    elif value.startswith("/"):
+        return Port(path=value), None
+    elif value in ports:
+        return None, value
+    else:
+        text = _("{value} is neither a path such as /dev/ttyAMA0 nor a port of [ports]").format(value=shown(value))
+        problems.add(where, text + nearest(value, ports))
+    return None, None
+
+
+def _rules(
+    rest: Mapping[str, Any],
+    driver: Driver,
+    quantities: Mapping[str, str] | None,
+    path: KeyPath,
+    problems: Problems,
+) -> dict[str, Rules]:
+    """Return the rules of each quantity that has a table. `quantities` is None if the settings do not tell them."""
+    rules: dict[str, Rules] = {}
+    known = {**hints(Common), **hints(driver.settings), "port": None, **(quantities or {})}
+    for key, value in rest.items():
+        if quantities is None and isinstance(value, dict):
+            read(Rules, value, (*path, key), problems)
+        elif key not in known:
+            problems.add((*path, key), unknown_key(key, known))
+        elif not isinstance(value, dict):
+            problems.add((*path, key), _("must be a table with the rules of this quantity"))
+        elif made := read(Rules, value, (*path, key), problems):
+            rules[key] = made
+            if driver.event and made.stuck_after is not None:
+                text = _("has no meaning: '{driver}' tells events, and a value that stays the same is no fault")
+                problems.add((*path, key, "stuck_after"), text.format(driver=driver.name))
+    return rules
+
+
+def _alarms(
+    configured: tuple[AlarmRule, ...],
+    driver: Driver,
+    quantities: Mapping[str, str],
+    path: KeyPath,
+    problems: Problems,
+) -> tuple[AlarmRule, ...]:
+    """Return the configured alarms, and those that the driver has by itself for any other quantity."""
+    names: dict[str, KeyPath] = {}
+    for index, alarm in enumerate(configured):
+        where = (*path, "alarms", index)
+        if alarm.quantity not in quantities:
+            text = _("{value} is not a quantity of this device").format(value=shown(alarm.quantity))
+            problems.add((*where, "quantity"), text + nearest(alarm.quantity, quantities))
+        elif alarm.quantity in driver.alarms and alarm.equals is None:
+            problems.add(where, _("'{quantity}' is true or false: use 'equals'").format(quantity=alarm.quantity))
+        if not re.fullmatch(ALARM_NAME, alarm.name):
+            text = _("an alarm's name is made of lower-case letters, digits, '_' and '-', such as 'flood'")
+            problems.add((*where, "name"), text)
+        elif alarm.name in RESERVED_ALARMS:
+            text = _("'{name}' is an alarm that every device has by itself; choose another name")
+            problems.add((*where, "name"), text.format(name=alarm.name))
+        elif alarm.name in names:
+            text = _("'{name}' is already the name of {place}")
+            place = problems.source.place(names[alarm.name])
+            problems.add((*where, "name"), text.format(name=alarm.name, place=place))
+        names.setdefault(alarm.name, where)
+    watched = {alarm.quantity for alarm in configured}
+    default = tuple(
+        AlarmRule(name=quantity, quantity=quantity, equals=True)
+        for quantity in driver.alarms
+        if quantity in quantities and quantity not in watched
+    )
+    return configured + default
+
+
+def _every(common: Common, driver: Driver, path: KeyPath, problems: Problems) -> float | None:
+    if isinstance(driver, PollingDriver):
+        return driver.every if common.every is None else common.every
+    if common.every is not None:
+        text = _("has no meaning: '{driver}' speaks unasked; to send less, use 'window' or 'deadband' of a quantity")
+        problems.add((*path, "every"), text.format(driver=driver.name))
+    return None
+
+
+def _silent_after(common: Common, driver: Driver, every: float | None, path: KeyPath, problems: Problems) -> float:
+    if common.silent_after is None:
+        return max(driver.silent_after, SILENT_AFTER_POLLS * (every or 0.0))
+    if every is not None and common.silent_after <= every:
+        text = _("must be longer than 'every' ({every:g} s), or the device would be silent between two values")
+        problems.add((*path, "silent_after"), text.format(every=every))
+    return common.silent_after
+
+
+def _sounds_for(common: Common, driver: Driver, path: KeyPath, problems: Problems) -> tuple[str, ...]:
+    if common.sounds_for and not isinstance(driver, OutputDriver):
+        text = _("has no meaning: '{driver}' is not an output").format(driver=driver.name)
+        problems.add((*path, "sounds_for"), text)
+    return common.sounds_for

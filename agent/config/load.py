@@ -1,0 +1,173 @@
+"""Reads a configuration, whole: either all of it is right, or all that is wrong with it is said at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from agent.config import cross
+from agent.config.devices import device
+from agent.config.locate import KeyPath, locate
+from agent.config.model import Config, Gateway, Journal, Port, Uplink
+from agent.config.overrides import override
+from agent.config.plain import plain
+from agent.config.problems import ConfigError, Problem, Problems, Source, dotted, nearest
+from agent.config.tables import read
+from agent.i18n import _
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+
+LARGEST = 1 << 20  # bytes; a configuration of a hundred devices has some 20 kB
+SECTIONS = ("gateway", "uplinks", "journal", "ports", "devices")
+IDENTIFIER = r"[a-z0-9]+(?:-[a-z0-9]+)*"  # fit for a topic, a file name and a SenML name (RFC 8428, 4.5.1)
+LONGEST_IDENTIFIER = 63
+
+
+def load(text_or_path: str | Path, *, overrides: Mapping[str, str] | None = None) -> Config:
+    """Return the configuration of a text or, given a Path, of a file; raises ConfigError with all that is wrong.
+
+    `overrides` are single keys, dotted, with values as they are written in TOML or as plain texts.
+    """
+    source = read_file(text_or_path) if isinstance(text_or_path, Path) else Source("gateway.toml", text_or_path)
+    return build(source, overrides=overrides)
+
+
+def read_file(path: Path) -> Source:
+    """Return what stands in a file; raises ConfigError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except FileNotFoundError:
+        raise _unreadable(path, _("there is no such file")) from None
+    except IsADirectoryError:
+        raise _unreadable(path, _("is a folder, not a file")) from None
+    except PermissionError:
+        raise _unreadable(path, _("cannot be read: permission denied")) from None
+    except OSError as error:
+        raise _unreadable(path, _("cannot be read: {error}").format(error=error.strerror)) from None
+    if len(data) > LARGEST:
+        raise _unreadable(path, _("is larger than 1 MiB and cannot be a configuration"))
+    try:
+        text = data.decode("utf-8-sig")  # some editors put a mark in front
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _unreadable(path, _("is not UTF-8 text; save it as UTF-8"), line) from None
+    return Source(str(path), text)
+
+
+def build(source: Source, *, overrides: Mapping[str, str] | None = None) -> Config:
+    """Return the configuration of a source; raises ConfigError."""
+    problems = Problems(source)
+    document = _parse(source)
+    unfit = [problem for key, value in (overrides or {}).items() if (problem := override(document, source, key, value))]
+    if not document and not unfit:
+        raise ConfigError([Problem(source.name, None, "", _("is empty; it needs at least [gateway] and an uplink"))])
+    document = plain(document, problems)
+    config = _config(document, problems)
+    if problems.found or unfit:
+        raise ConfigError([*problems.found.values(), *unfit])
+    if config is None:
+        raise AssertionError("a configuration without problems is whole")
+    return config
+
+
+def _config(document: Mapping[str, Any], problems: Problems) -> Config | None:
+    for key in document.keys() - set(SECTIONS):
+        problems.add((key,), _("is not a known section") + nearest(key, SECTIONS))
+    gateway = _gateway(document, problems)
+    uplinks = _each(
+        document, "uplinks", problems, lambda name, table, path: read(Uplink, table, path, problems, id=name)
+    )
+    if not document.get("uplinks"):
+        problems.add(("uplinks",), _("is missing: a gateway needs at least one, such as [uplinks.city]"))
+    journal = read(Journal, _table(document, "journal", problems), ("journal",), problems)
+    ports = _each(document, "ports", problems, lambda _name, table, path: read(Port, table, path, problems))
+    named = list(_table(document, "ports", problems))
+    devices = _each(document, "devices", problems, lambda name, table, path: device(name, table, path, named, problems))
+    if gateway is not None:
+        uplinks = {
+            name: uplink if uplink.client_id else dataclasses.replace(uplink, client_id=gateway.id)
+            for name, uplink in uplinks.items()
+        }
+    cross.check(uplinks, ports, devices, named_devices=list(_table(document, "devices", problems)), problems=problems)
+    if gateway is None or journal is None:
+        return None
+    return Config(gateway=gateway, uplinks=uplinks, journal=journal, ports=ports, devices=devices)
+
+
+def _gateway(document: Mapping[str, Any], problems: Problems) -> Gateway | None:
+    if "gateway" not in document:
+        problems.add(("gateway",), _("is missing: a gateway needs at least an id"))
+        return None
+    gateway = read(Gateway, _table(document, "gateway", problems), ("gateway",), problems)
+    if gateway is not None:
+        _check_identifier(gateway.id, ("gateway", "id"), problems)
+    return gateway
+
+
+def _each(
+    document: Mapping[str, Any],
+    section: str,
+    problems: Problems,
+    make: Callable[[str, Mapping[str, Any], KeyPath], T | None],
+) -> dict[str, T]:
+    """Make something of each named table of a section; those that are wrong are left out."""
+    made: dict[str, T] = {}
+    tables = _table(document, section, problems)
+    for name in tables:
+        path = (section, name)
+        _check_identifier(name, path, problems)
+        one = make(name, _table(tables, name, problems, section), path)
+        if one is not None:
+            made[name] = one
+    return made
+
+
+def _table(parent: Mapping[str, Any], name: str, problems: Problems, *above: str) -> Mapping[str, Any]:
+    table = parent.get(name, {})
+    if isinstance(table, dict):
+        return table
+    problems.add((*above, name), _("must be a table of keys and values"))
+    return {}
+
+
+def _check_identifier(name: str, path: KeyPath, problems: Problems) -> None:
+    if not re.fullmatch(IDENTIFIER, name) or len(name) > LONGEST_IDENTIFIER:
+        problems.add(path, _("an id is made of lower-case letters, digits and single hyphens, such as 'air-1'"))
+
+
+def _parse(source: Source) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source.text)
+    except RecursionError:
+        raise ConfigError([Problem(source.name, None, "", _("is nested too deeply"))]) from None
+    except ValueError as error:  # TOMLDecodeError, or Python's own limit on the digits of a number
+        raise ConfigError([_not_toml(source, str(error))]) from None
+
+
+def _not_toml(source: Source, message: str) -> Problem:
+    """Return what tomllib found; of a key that stands twice, both places."""
+    match = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message, re.DOTALL)
+    if match is None:
+        return Problem(source.name, None, "", _("is not TOML: {error}").format(error=message))
+    line = int(match[2]) if match[2] else source.text.rstrip("\n").count("\n") + 1
+    for repeat in locate(source.text).repeats:
+        if repeat.again == line:
+            return Problem(
+                source.name,
+                line,
+                dotted(repeat.path),
+                _("stands here a second time; the first is on line {line}").format(line=repeat.first),
+            )
+    where = _("column {column}").format(column=match[3]) if match[3] else _("end of the file")
+    return Problem(source.name, line, "", _("is not TOML: {error} ({where})").format(error=match[1], where=where))
+
+
+def _unreadable(path: Path, text: str, line: int | None = None) -> ConfigError:
+    return ConfigError([Problem(str(path), line, "", text)])

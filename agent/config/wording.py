@@ -1,0 +1,123 @@
+"""What a technician reads when a value does not fit: our own sentences in place of pydantic's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+from agent.config.hints import Hint, help_of, hints, is_table, split
+from agent.config.problems import nearest, shown
+from agent.i18n import _, ngettext
+from drivers.contract import N_, Help
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic_core import ErrorDetails
+
+_TABLE = N_("must be a table of keys and values")
+_LIST = N_("must be a list in square brackets")
+
+# pydantic's error types -> our sentence; what stands in braces comes from the error's context.
+_SENTENCES = {
+    "string_type": N_("must be a text in quotes"),
+    "int_type": N_("must be a whole number"),
+    "int_from_float": N_("must be a whole number"),
+    "float_type": N_("must be a number"),
+    "bool_type": N_("must be true or false"),
+    "greater_than": N_("must be more than {limit}"),
+    "greater_than_equal": N_("must be {limit} or more"),
+    "less_than": N_("must be less than {limit}"),
+    "less_than_equal": N_("must be {limit} or less"),
+    "multiple_of": N_("must be a multiple of {multiple_of}"),
+    "string_pattern_mismatch": N_("must have the form {pattern}"),
+    "dict_type": _TABLE,
+    "mapping_type": _TABLE,
+    "model_type": _TABLE,
+    "model_attributes_type": _TABLE,
+    "dataclass_type": _TABLE,
+    "tuple_type": _LIST,
+    "list_type": _LIST,
+}
+_ANY_OTHER = N_("is not a value that can stand here")
+_LIMITS = ("gt", "ge", "lt", "le")
+_SECRETS = ("pass", "secret", "token", "psk", "private")
+
+
+def sentence(details: ErrorDetails, key: str, hint: Hint, table: Hint) -> str:
+    """Return what is wrong with the value of one key, and what would be right.
+
+    `hint` is the type of the key (None if there is no such key), `table` the dataclass that it belongs to.
+    """
+    kind, context, value = details["type"], details.get("ctx", {}), details["input"]
+    if kind == "missing":
+        help_text = help_of(hint).text
+        return _("is missing: {help}").format(help=_(help_text)) if help_text else _("is missing")
+    if kind == "extra_forbidden":
+        return unknown_key(key, hints(table) if is_table(table) else {})
+    if kind == "value_error":
+        rule = str(context["error"])
+    elif kind in {"literal_error", "enum"}:
+        return _choice(value, hint, secret=is_secret(key))
+    elif kind in {"too_short", "too_long", "string_too_short", "string_too_long"}:
+        return _length(kind, context)
+    else:
+        rule = _(_SENTENCES.get(kind, _ANY_OTHER)).format(limit=_limit(context, help_of(hint)), **context)
+        if kind == "float_type" and help_of(hint).unit == "s":
+            rule = _("must be a duration such as '5 s', or a number of seconds")
+    if is_secret(key) or isinstance(value, dict | list):
+        return rule
+    return _("{rule}, not {value}").format(rule=rule, value=shown(value))
+
+
+def unknown_key(key: str, known: Mapping[str, Any]) -> str:
+    """Return what to say of a key that does not exist among those that do."""
+    if is_secret(key) and "password_file" in known:
+        return _("a secret cannot stand in this file: put it into a file of its own and name that with {keys}").format(
+            keys="password_file / password_credential"
+        )
+    return _("is not a known key") + nearest(key, known)
+
+
+def is_secret(key: str) -> bool:
+    """Return whether the value of a key may be a secret and is never shown, whatever is wrong with it."""
+    return any(word in key.lower() for word in _SECRETS)
+
+
+def _choice(value: object, hint: Hint, *, secret: bool) -> str:
+    plain = split(hint)[0]
+    choices = [str(each) for each in get_args(plain) or plain]
+    if secret or not isinstance(value, str):
+        return _("must be one of {names}").format(names=", ".join(map(shown, choices)))
+    return _("{value} is not one of {names}").format(
+        value=shown(value), names=", ".join(map(shown, choices))
+    ) + nearest(value, choices, or_list=False)
+
+
+def _length(kind: str, context: Mapping[str, Any]) -> str:
+    least, most = context.get("min_length", 0), context.get("max_length", 0)
+    if kind == "string_too_short":
+        return ngettext("cannot be empty", "must have {count} letters or more", least).format(count=least)
+    if kind == "string_too_long":
+        text = ngettext("must have {count} letter or less", "must have {count} letters or less", most)
+        return text.format(count=most)
+    if kind == "too_short":
+        text = ngettext("must have {count} value or more", "must have {count} values or more", least)
+        return text.format(count=least)
+    return ngettext("must have {count} value or less", "must have {count} values or less", most).format(count=most)
+
+
+def _limit(context: Mapping[str, Any], help_: Help) -> str:
+    limit = next((context[key] for key in _LIMITS if key in context), None)
+    if limit is None:
+        return ""
+    return quantity(limit, help_.unit)
+
+
+def quantity(value: float, unit: str) -> str:
+    """Return a number with its unit, the way it may be written in the configuration."""
+    if unit == "bytes":
+        for name, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+            if value > 0 and value % factor == 0:
+                return f"{value // factor} {name}"
+        return f"{value} B"
+    return f"{value:.15g} {unit}".rstrip()
