@@ -20,7 +20,7 @@ SECOND = 1_000_000_000  # nanoseconds
 STEP = SECOND // 20  # the offset between UTC and boottime has moved by more than this: the wall clock was set
 EVERY = 600 * SECOND  # an anchor at least so often: DRIFT over half of it is 30 ms
 DRIFT = 100e-6  # how fast or slow the crystal of a Pi may be at any temperature of a roadside cabinet
-KEPT = 1024  # anchors
+KEPT = 64  # anchors; each commit to the card carries them
 
 
 class Dated(NamedTuple):

@@ -214,16 +214,31 @@ class PollingDriver(Driver):
     make: Callable[[Any], Poller]
 
 
+class InputSettings(Protocol):
+    """What the settings of every GPIO input have."""
+
+    pin: int  # BCM number
+    pull: str  # "up", "down" or "none"
+    active: str  # the level, "low" or "high", at which the contact is closed
+
+
+class OutputSettings(Protocol):
+    """What the settings of every GPIO output have."""
+
+    pin: int  # BCM number
+    active: str  # the level, "low" or "high", at which the device is on
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputDriver(Driver):
-    """A device on a GPIO input. Its settings have `pin`, `pull` ("up", "down", "none") and `active` ("low", "high")."""
+    """A device on a GPIO input; its settings are `InputSettings` and more."""
 
     make: Callable[[Any], EdgeDecoder]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputDriver(Driver):
-    """A device on a GPIO output. Its settings have `pin` and `active` ("low", "high")."""
+    """A device on a GPIO output; its settings are `OutputSettings` and more."""
 
     make: Callable[[Any], Output]
 

@@ -1,0 +1,40 @@
+"""Samples a device on a GPIO input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from drivers.contract import Fault, FaultKind
+
+if TYPE_CHECKING:
+    from agent.sampler.pipeline import Pipeline
+    from agent.seams import Clock
+    from drivers.contract import EdgeDecoder, GpioPorts, InputDriver, InputSettings, Item
+
+
+async def watch(pipeline: Pipeline, driver: InputDriver, gpio: GpioPorts, clock: Clock) -> None:
+    """Claim the pin and feed its edges to the driver; raises PortError."""
+    settings = cast("InputSettings", pipeline.device.settings)
+    line = gpio.input(settings.pin, pull=settings.pull, active=settings.active)
+    try:
+        decoder = driver.make(settings)
+        decoder.recall(pipeline.recall())
+        now = clock.boottime() / 1e9
+        _take(pipeline, decoder, decoder.start(now, line.active()), now)
+        while True:
+            for at, active in await line.wait(decoder.due()):
+                _take(pipeline, decoder, decoder.edge(at, active), at)
+            now = clock.boottime() / 1e9
+            due = decoder.due()
+            if due is not None and due <= now:
+                _take(pipeline, decoder, decoder.tick(now), now)
+            if dropped := line.dropped():
+                detail = f"{dropped} edges came too fast to be kept"
+                pipeline.take([Fault(FaultKind.OVERRUN, 0, detail)], clock.boottime())
+    finally:
+        line.close()
+
+
+def _take(pipeline: Pipeline, decoder: EdgeDecoder, items: list[Item], at: float) -> None:
+    pipeline.remember(decoder.memory())
+    pipeline.take(items, round(at * 1e9))

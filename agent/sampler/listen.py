@@ -1,0 +1,38 @@
+"""Samples a serial device that speaks unasked."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from drivers.contract import Fault, FaultKind
+
+if TYPE_CHECKING:
+    from agent.sampler.pipeline import Pipeline
+    from agent.seams import Clock
+    from drivers.contract import ListeningDriver, SerialLine, SerialPorts
+
+BITS_A_BYTE = 10  # with start and stop bit
+FLOOD = 4.0  # seconds' worth of the line at once: more than any stall of ours explains
+
+
+async def listen(
+    pipeline: Pipeline, driver: ListeningDriver, path: str, line: SerialLine, ports: SerialPorts, clock: Clock
+) -> None:
+    """Open the port and feed the decoder until the port is lost; raises PortError."""
+    port = await ports.open(path, line)
+    try:
+        decoder = driver.make(pipeline.device.settings)
+        rate = line.baud / BITS_A_BYTE  # bytes a second
+        while True:
+            data = await port.read()
+            at = clock.boottime()
+            pipeline.take(decoder.feed(data), at)
+            if len(data) > FLOOD * rate:
+                # No device can send so much on such a line: something else is at the other end. The others come first.
+                pipeline.take([Fault(FaultKind.OVERRUN, 0, f"{len(data)} bytes at once")], at)
+                await asyncio.sleep(1.0)
+            else:
+                await asyncio.sleep(0)
+    finally:
+        port.close()

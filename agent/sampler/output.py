@@ -1,0 +1,65 @@
+"""Drives a device on a GPIO output: a siren that sounds while certain devices have an alarm."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from agent.config.model import RESERVED_ALARMS
+
+if TYPE_CHECKING:
+    from agent.readings import AlarmEvent
+    from agent.sampler.pipeline import Pipeline
+    from agent.seams import Clock
+    from drivers.contract import GpioPorts, OutputDriver, OutputSettings
+
+
+class Sounding:
+    """Which alarms call for an output to be on."""
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        self._ids: set[str] = set()
+
+    def hear(self, event: AlarmEvent) -> None:
+        """Take note of an alarm that was raised or cleared."""
+        if event.alarm in RESERVED_ALARMS:
+            return  # a broken sensor is no reason to wake the neighbourhood
+        if event.raised:
+            self._ids.add(event.id)
+        else:
+            self._ids.discard(event.id)
+        self.changed.set()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the output shall be on."""
+        return bool(self._ids)
+
+
+async def drive(pipeline: Pipeline, driver: OutputDriver, sounding: Sounding, gpio: GpioPorts, clock: Clock) -> None:
+    """Claim the pin and follow the alarms; the pin is off when this ends. Raises PortError.
+
+    An alarm raised before the agent was restarted does not switch it on again: after a crash the safe state holds.
+    """
+    settings = cast("OutputSettings", pipeline.device.settings)
+    output = driver.make(settings)
+    line = gpio.output(settings.pin, active=settings.active, initial=output.level())
+    try:
+        while True:
+            now = clock.boottime()
+            items = output.tick(now / 1e9)
+            if sounding.changed.is_set():
+                sounding.changed.clear()
+                items = [*items, *output.set(now / 1e9, sounding.wanted)]
+            line.write(output.level())
+            pipeline.take(items, now)
+            due = output.due()
+            try:
+                async with asyncio.timeout(None if due is None else max(0.0, due - clock.boottime() / 1e9)):
+                    await sounding.changed.wait()
+            except TimeoutError:
+                continue
+    finally:
+        line.write(False)
+        line.close()

@@ -1,0 +1,213 @@
+"""The way of one device's measurements into the journal, and what is known of the device on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.readings import AlarmEvent, Record, Stream
+from agent.refine import Refiner
+from drivers.contract import Fault, PortError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from agent.config.model import Device
+    from agent.journal.journal import Journal
+    from agent.logs import Log, Repeats
+    from agent.seams import Clock, Random
+    from agent.withheld import Withheld
+    from drivers.contract import Item, Measurement
+
+NANOSECONDS = 1_000_000_000
+
+
+@dataclass(slots=True)
+class Latest:
+    """The last measurement of a quantity, before anything was done to it."""
+
+    measurement: Measurement
+    at: int  # boottime in nanoseconds
+
+
+class Pipeline:
+    """Refines what a device's driver yields and appends it to the journal. All methods run on the loop."""
+
+    def __init__(
+        self,
+        device: Device,
+        *,
+        journal: Journal,
+        clock: Clock,
+        random: Random,
+        withheld: Withheld,
+        log: Log,
+        repeats: Repeats,
+    ) -> None:
+        self.device = device
+        self.latest: dict[str, Latest] = {}
+        self.faults: Counter[str] = Counter()
+        self.raised: dict[str, AlarmEvent] = {}
+        self.trouble: str | None = None  # why the device is not being read now: a port's fault, or "quarantined"
+        self.trouble_text = ""
+        self.on_alarm: list[Callable[[AlarmEvent], None]] = []
+        self._journal = journal
+        self._clock = clock
+        self._withheld = withheld
+        self._withheld_changed = False
+        self._log = log
+        self._repeats = repeats
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0
+        self._refiner = self._make_refiner(lambda: f"{random.bits(64):016x}")
+
+    def _make_refiner(self, new_id: Callable[[], str]) -> Refiner:
+        def make(memory: Mapping[str, object] | None) -> Refiner:
+            return Refiner(
+                self.device,
+                boot=self._clock.boot,
+                at=self._clock.boottime(),
+                new_id=new_id,
+                memory=memory,
+                withheld=self._withhold,
+            )
+
+        try:
+            return make(self._journal.kept(f"refine/{self.device.id}"))
+        except ValueError as error:  # kept by a version that did it otherwise: the alarms start anew
+            self._log.warning("memory_unreadable", device=self.device.id, detail=str(error))
+            return make(None)
+
+    # --- what the driver yields ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Let time begin: silence is noticed although nothing ever comes."""
+        self._store([])
+
+    def take(self, items: Iterable[Item], at: int) -> None:
+        """Take what a driver made of bytes or edges that came at `at` (boottime in nanoseconds)."""
+        records: list[tuple[Stream, Record]] = []
+        for item in items:
+            if isinstance(item, Fault):
+                self._count(item)
+                continue
+            self.latest[item.quantity] = Latest(item, at)
+            records += self._refiner.take(item, at)
+            self._is_well()
+        self._store(records)
+
+    def _withhold(self, quantity: str, why: str, at: int) -> None:
+        self._withheld.add(self.device.id, quantity, why, at)
+        self._withheld_changed = True
+
+    def _store(self, records: list[tuple[Stream, Record]]) -> None:
+        at = 0
+        while at < len(records):
+            stream = records[at][0]
+            run = [records[at][1]]
+            at += 1
+            while at < len(records) and records[at][0] is stream:
+                run.append(records[at][1])
+                at += 1
+            self._journal.append(stream, run)
+        for _, record in records:
+            if isinstance(record, AlarmEvent):
+                self._alarm(record)
+        if self._withheld_changed:
+            self._withheld_changed = False
+            self._journal.keep(f"withheld/{self.device.id}", self._withheld.memory(self.device.id))
+        if self._refiner.dirty:
+            self._journal.keep(f"refine/{self.device.id}", self._refiner.memory())
+        self._wind()
+
+    def _alarm(self, event: AlarmEvent) -> None:
+        if event.raised:
+            self.raised[event.id] = event
+        else:
+            self.raised.pop(event.id, None)
+        self._log.warning(
+            "alarm_raised" if event.raised else "alarm_cleared", device=event.device, alarm=event.alarm, id=event.id
+        )
+        for callback in self.on_alarm:
+            callback(event)
+
+    # --- time ------------------------------------------------------------------------------------------------------
+
+    def _wind(self) -> None:
+        """Have `_ring` called when the refiner wants to be told that time has passed."""
+        due = self._refiner.due()
+        if due is None or (self._timer is not None and self._timer_due <= due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        wait = max(0, due - self._clock.boottime()) / NANOSECONDS
+        self._timer = asyncio.get_running_loop().call_later(wait, self._ring)
+        self._timer_due = due
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._store(self._refiner.tick(self._clock.boottime()))
+
+    def stop(self) -> None:
+        """Let no more time pass."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # --- what a driver remembers -----------------------------------------------------------------------------------
+
+    def recall(self) -> Mapping[str, float]:
+        """Return what the driver wanted kept in an earlier run."""
+        kept = self._journal.kept(f"driver/{self.device.id}")
+        return kept if isinstance(kept, dict) else {}
+
+    def remember(self, memory: Mapping[str, float]) -> None:
+        """Keep what the driver wants kept, if it changed. To be called before what it yielded is taken.
+
+        So a crash in between costs the report of a rain gauge's tip, which the next one carries, and never the tip.
+        """
+        if memory and memory != self.recall():
+            self._journal.keep(f"driver/{self.device.id}", dict(memory))
+
+    # --- trouble ---------------------------------------------------------------------------------------------------
+
+    def _count(self, fault: Fault) -> None:
+        self.faults[fault.kind.value] += 1
+        now = self._clock.boottime() / NANOSECONDS
+        if times := self._repeats.again((self.device.id, fault.kind), now):
+            self._log.warning(
+                "bad_data", device=self.device.id, fault=fault.kind.value, detail=fault.detail or None, times=times
+            )
+
+    def port_fault(self, error: PortError) -> None:
+        """Note that the port cannot be used."""
+        self._is_ill(error.fault.value, str(error), path=error.path)
+
+    def quarantine(self, error: Exception) -> None:
+        """Note that the driver itself failed: it is started anew, the others never notice."""
+        self.faults["driver_failed"] += 1
+        self._is_ill("quarantined", repr(error), trace=error)
+
+    def _is_ill(self, trouble: str, text: str, *, trace: Exception | None = None, path: str | None = None) -> None:
+        self.trouble, self.trouble_text = trouble, text
+        now = self._clock.boottime() / NANOSECONDS
+        if times := self._repeats.again((self.device.id, "port", trouble), now):
+            self._log.error(
+                "device_unreadable",
+                trace=trace,
+                device=self.device.id,
+                why=trouble,
+                path=path,
+                detail=text,
+                times=times,
+            )
+
+    def _is_well(self) -> None:
+        if self.trouble is None:
+            return
+        trouble, self.trouble, self.trouble_text = self.trouble, None, ""
+        now = self._clock.boottime() / NANOSECONDS
+        if spell := self._repeats.well((self.device.id, "port", trouble), now):
+            self._log.info("device_readable", device=self.device.id, was=trouble, seconds=round(spell.lasted, 1))

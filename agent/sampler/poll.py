@@ -1,0 +1,94 @@
+"""Samples serial devices that answer when asked, several of which may share one bus."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from drivers.contract import PortError
+
+if TYPE_CHECKING:
+    from agent.sampler.pipeline import Pipeline
+    from agent.seams import Clock
+    from drivers.contract import Answer, Ask, Item, PollingDriver, SerialLine, SerialPort, SerialPorts
+
+BITS_A_BYTE = 10
+GAP = 3.5  # characters of silence between two telegrams (Modbus over serial line V1.02, section 2.5.1.1)
+SHORTEST_GAP = 1.75e-3  # seconds; fixed above 19200 baud (same section)
+LONGEST_ANSWER = 1024  # bytes; a bus that says more to one request is babbling
+
+
+class Bus:
+    """A serial line that its devices take in turns: one request and its answer at a time."""
+
+    def __init__(self, ports: SerialPorts, path: str, line: SerialLine, clock: Clock) -> None:
+        self._ports = ports
+        self._path = path
+        self._line = line
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._port: SerialPort | None = None
+        self._quiet_since = 0  # boottime in nanoseconds
+
+    async def exchange(self, ask: Ask) -> Answer | None:
+        """Send one request and return its answer; None if nothing usable came in time. Raises PortError."""
+        async with self._turn:
+            try:
+                if self._port is None:
+                    self._port = await self._ports.open(self._path, self._line)
+                await self._gap()
+                return await self._ask(self._port, ask)
+            except PortError:
+                self.close()
+                raise
+            finally:
+                self._quiet_since = self._clock.boottime()
+
+    async def _ask(self, port: SerialPort, ask: Ask) -> Answer | None:
+        port.flush()  # a late answer to an earlier request is nobody's
+        port.write(ask.request)
+        heard = b""
+        try:
+            async with asyncio.timeout(ask.within):
+                while len(heard) < LONGEST_ANSWER:
+                    heard += await port.read()
+                    if (answer := ask.find(heard)) is not None:
+                        return answer
+        except TimeoutError:
+            pass
+        return None
+
+    async def _gap(self) -> None:
+        gap = max(SHORTEST_GAP, GAP * BITS_A_BYTE / self._line.baud)
+        rest = gap - (self._clock.boottime() - self._quiet_since) / 1e9
+        if rest > 0:
+            await asyncio.sleep(rest)
+
+    def close(self) -> None:
+        """Give the line back. Harmless to call again."""
+        if self._port is not None:
+            self._port.close()
+            self._port = None
+
+
+async def poll(pipeline: Pipeline, driver: PollingDriver, bus: Bus, every: float, clock: Clock) -> None:
+    """Ask the device every so many seconds until the bus is lost; raises PortError."""
+    poller = driver.make(pipeline.device.settings)
+    due = clock.boottime()
+    while True:
+        conversation = poller.poll()
+        items: list[Item] = []
+        answer: Answer | None = None
+        try:
+            ask = next(conversation)
+            while True:
+                answer = await bus.exchange(ask)
+                ask = conversation.send(answer)
+        except StopIteration as end:
+            items = end.value
+        finally:
+            conversation.close()
+        pipeline.take(items, clock.boottime())
+        # At a steady pace; what was missed while the bus was busy is not made up for.
+        due = max(due + round(every * 1e9), clock.boottime())
+        await asyncio.sleep((due - clock.boottime()) / 1e9)
