@@ -1,8 +1,8 @@
 """The gpiozero pin factory `rig`: GPIO pins that a rig drives and watches over a unix socket.
 
 This part runs inside the process that uses gpiozero, unchanged: `GPIOZERO_PIN_FACTORY=rig` is all it takes. The socket
-is named by RIG_PINS, or is `pins.sock` in the working directory; `hil.pinboard` is its other end and describes the lines
-that go over it.
+is named by RIG_PINS, or is `pins.sock` in the working directory; `hil.pinboard` is its other end and describes the
+lines that go over it.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def test_an_ill_device_emits_nothing_and_gets_well(kind, ailment, tape, chance):
     assert device.emitted
 
 
-def test_the_same_seed_says_the_same(chance):
+def test_the_same_seed_says_the_same():
     tapes = [Tape(), Tape()]
     for tape in tapes:
         device = Plantower("air-1", tape, random.Random(3))
@@ -142,7 +142,7 @@ def test_the_same_seed_says_the_same(chance):
     assert tapes[0].data == tapes[1].data
 
 
-# --- the meter ---------------------------------------------------------------------------------------------------------
+# --- the meter ---
 
 
 def test_the_crc_is_that_of_the_makers_document():
