@@ -50,4 +50,5 @@ class Alarms:
 
     def strangers(self, known: Iterable[Name]) -> list[Name]:
         """Return the raised alarms that nothing could clear any more: their rule is gone from the configuration."""
-        return [name for name in self.raised if name not in set(known)]
+        names = set(known)
+        return [name for name in self.raised if name not in names]

@@ -47,7 +47,7 @@ class Channel:
 class Refiner:
     """Refines the measurements of one device. All times are boottime in nanoseconds and never go back.
 
-    Nothing depends on how punctually `tick` is called, only how soon it is known: `take` lets the time pass first.
+    `take` lets the time pass first, so that a late `tick` delays what it has to say and loses none of it.
     """
 
     def __init__(
