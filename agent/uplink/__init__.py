@@ -1,0 +1,1 @@
+"""One way up to the city: from the journal's outbox to a broker's acknowledgement."""

@@ -1,0 +1,39 @@
+"""How long to wait before the next attempt.
+
+"Full jitter": gateways that lost a broker together do not come back together.
+Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.seams import Random
+
+SHORTEST_CEILING = 1.0  # seconds
+LONGEST_CEILING = 60.0
+HELD = 30.0  # a connection that lasted so long was a good one
+
+
+class Backoff:
+    """Waits of random length below a ceiling that doubles with each failure in a row."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._ceiling = SHORTEST_CEILING
+
+    def failed(self, held: float = 0.0) -> float:
+        """Return the seconds to wait after an attempt that held for so many seconds before it failed.
+
+        A broker that accepts a connection and drops it again is as much in trouble as one that is not there.
+        """
+        if held >= HELD:
+            self.reset()
+        wait = self._random.uniform(0.0, self._ceiling)
+        self._ceiling = min(LONGEST_CEILING, 2 * self._ceiling)
+        return wait
+
+    def reset(self) -> None:
+        """Begin anew: all is well."""
+        self._ceiling = SHORTEST_CEILING

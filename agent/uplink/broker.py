@@ -1,0 +1,86 @@
+"""The seam between the publisher and whatever speaks MQTT: links, and what goes wrong with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
+
+
+class LinkFault(StrEnum):
+    """Why there is no link, or why a link does not deliver."""
+
+    UNREACHABLE = "unreachable"  # no such name, no route, nobody listening
+    TIMED_OUT = "timed_out"  # something is there and says nothing
+    TLS = "tls"
+    CLOCK_WRONG = "clock_wrong"  # the broker's certificate is "not yet valid": no battery clock here
+    SECRET = "secret"  # noqa: S105 - the name of a fault: the password cannot be read
+    REFUSED_LOGIN = "refused_login"
+    REFUSED_CONNECT = "refused_connect"  # the broker is busy, or wants another version or client id
+    TAKEN_OVER = "taken_over"  # another client connected under our client id
+    CLOSED = "closed"
+    UNACKED = "unacked"  # the broker withheld an acknowledgement
+    REFUSED_PUBLISH = "refused_publish"  # the link is up, and the broker refuses what is sent
+
+
+class LinkError(Exception):
+    """There is no link, or no longer; `fault` says why for machines, and the message for people."""
+
+    def __init__(self, fault: LinkFault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class RefusedError(Exception):
+    """The broker refused one message (MQTT 5 reason codes, section 2.4): it has not been delivered."""
+
+    def __init__(self, code: int, name: str) -> None:
+        super().__init__(f"{name} (0x{code:02x})")
+        self.code = code
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker publishes, retained, for a client that vanishes."""
+
+    topic: str
+    payload: bytes
+    content_type: str
+
+
+class Link(Protocol):
+    """One connection to a broker, for as long as it lasts."""
+
+    window: int  # most messages that may be unacknowledged at once: the broker's limit or ours, whichever is less
+    lost: Future[LinkError]  # resolves with the reason as soon as the connection is gone
+
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool, properties: Mapping[str, str], content_type: str
+    ) -> Future[int]:
+        """Send at least once (QoS 1).
+
+        The future resolves with the reason code of the acknowledgement: 0, or NO_SUBSCRIBERS; always 0 with MQTT
+        3.1.1, which has none. It raises RefusedError for a refusal, and LinkError at once when the connection goes.
+        """
+        ...
+
+    async def goodbye(self) -> None:
+        """Disconnect in good order: the will is not published."""
+        ...
+
+
+class Broker(Protocol):
+    """Where links come from."""
+
+    def connect(self, will: Will) -> AbstractAsyncContextManager[Link]:
+        """Open a link; raises LinkError. Leaving the context drops the connection at once, whatever state it is in."""
+        ...
+
+
+NO_SUBSCRIBERS = 0x10  # delivered to the broker, and nobody is listening there

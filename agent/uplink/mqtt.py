@@ -1,0 +1,265 @@
+"""Links over aiomqtt: MQTT 5, or 3.1.1 when configured.
+
+aiomqtt 2.5 needs care in five places, and this is where it gets it:
+
+* it ignores the reason code of an acknowledgement: here a refusal raises;
+* a publish that waits is not told when the connection goes: here it fails at once;
+* what was not sent stays in the client and goes out when that is used again: here a client serves one connection;
+* it sends more than the broker's Receive Maximum: here `Link.window` respects it;
+* a connect that fails or is cancelled leaves its socket behind: here that is opened on the loop and handed in.
+
+It reaches into private parts of aiomqtt and paho, which are pinned; tests/uplink/test_mqtt.py would notice a change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from contextlib import asynccontextmanager, closing
+from typing import TYPE_CHECKING, Any
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from agent.uplink import faults
+from agent.uplink.broker import LinkError, RefusedError
+from agent.uplink.dial import dial
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    import paho.mqtt.client as paho
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from agent.config.model import Uplink
+    from agent.uplink.broker import Link, Will
+
+CONNECT_WITHIN = 8.0  # seconds for the network, and again for the login: TLS over a poor mobile link takes its time
+RECEIVE_MAXIMUM = 65_535  # MQTT 5, section 3.2.2.3.3: the limit of a broker that names none
+PACKET_TOO_LARGE = 0x95
+PACKET_HEAD = 9  # bytes at most of a PUBLISH before its properties, besides the topic: section 3.3
+
+_SILENT = logging.getLogger("roadside.paho")  # what the library logs of a lost connection, `Link.lost` tells
+_SILENT.setLevel(logging.CRITICAL + 1)
+
+
+class MqttBroker:
+    """Implements `agent.uplink.broker.Broker` for one configured uplink."""
+
+    def __init__(self, uplink: Uplink, *, password_file: Path | None = None, within: float = CONNECT_WITHIN) -> None:
+        """Take the configuration, and the file that holds the password: a plain one or a systemd credential."""
+        self._uplink = uplink
+        self._password_file = password_file
+        self._within = within
+        self._where = f"{uplink.host}:{uplink.port}"
+
+    @asynccontextmanager
+    async def connect(self, will: Will) -> AsyncIterator[Link]:
+        """Open a link; raises LinkError. Secrets and certificates are read each time: new ones need no restart."""
+        password, tls = await asyncio.get_running_loop().run_in_executor(None, self._read_files)
+        try:
+            sock = await dial(self._uplink.host, self._uplink.port, within=self._within, tls=tls)
+        except OSError as error:
+            raise faults.of_dialling(error, self._where) from error
+        with closing(sock):
+            client = _Client(self._uplink, password, will, sock)
+            try:
+                try:
+                    async with asyncio.timeout(self._within):
+                        await client.login()
+                except (aiomqtt.MqttError, TimeoutError) as error:
+                    raise faults.of_login(error, self._where) from error
+                yield _Link(client, self._uplink, self._where)
+            finally:
+                await client.drop()
+
+    def _read_files(self) -> tuple[str | None, ssl.SSLContext | None]:
+        return self._password(), self._tls()
+
+    def _password(self) -> str | None:
+        if self._password_file is None:
+            return None
+        try:
+            return self._password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise faults.of_secret(error, self._password_file) from None  # a UnicodeDecodeError holds the text
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if not self._uplink.tls:
+            return None
+        try:
+            return ssl.create_default_context(cafile=self._uplink.ca_file)
+        except OSError as error:
+            raise faults.of_certificates(error, self._uplink.ca_file) from error
+
+
+class _Client(aiomqtt.Client):
+    """aiomqtt's client for one connection, over a socket that is open already."""
+
+    def __init__(self, uplink: Uplink, password: str | None, will: Will, sock: socket.socket) -> None:
+        protocol = aiomqtt.ProtocolVersion.V5 if uplink.protocol == "5" else aiomqtt.ProtocolVersion.V311
+        self.mqtt5 = protocol is aiomqtt.ProtocolVersion.V5
+        super().__init__(
+            uplink.host,
+            uplink.port,
+            username=uplink.username,
+            password=password,
+            identifier=uplink.client_id,
+            protocol=protocol,
+            will=aiomqtt.Will(
+                will.topic,
+                will.payload,
+                qos=1,
+                retain=True,
+                properties=_properties(PacketTypes.WILLMESSAGE, {}, will.content_type) if self.mqtt5 else None,
+            ),
+            keepalive=max(1, round(uplink.keepalive)),
+            max_inflight_messages=uplink.window,
+            logger=_SILENT,
+        )
+        self._client._create_socket = lambda: sock  # type: ignore[method-assign] # noqa: SLF001 - paho opens only blocking ones
+        self.receive_maximum = RECEIVE_MAXIMUM
+        self.maximum_packet_size: int | None = None
+        self.acks: dict[int, asyncio.Future[int]] = {}  # by packet id
+        self.gone = self._disconnected
+
+    async def login(self) -> None:
+        """Say who we are and wait for the answer; raises aiomqtt.MqttError."""
+        self._client_connect()  # nothing in it blocks, now that the socket is open
+        await asyncio.wait({self._connected, self.gone}, return_when=asyncio.FIRST_COMPLETED)
+        if self.gone.done():
+            raise aiomqtt.MqttError("closed during the login") from self.gone.exception()
+        self._connected.result()
+
+    async def drop(self) -> None:
+        """Let go of the connection, whatever state it is in."""
+        self._client._sock_close()  # noqa: SLF001 - the public disconnect() waits for a broker that may hang
+        if not self.gone.done():
+            self.gone.set_result(None)
+        if self._misc_task is not None:
+            await asyncio.wait({self._misc_task})
+
+    async def disconnect(self) -> None:
+        """Send DISCONNECT and wait until it is on its way."""
+        if self._client.disconnect() == 0:
+            await asyncio.wait({self.gone})
+
+    def send(self, topic: str, payload: bytes, *, retain: bool, properties: Properties | None) -> asyncio.Future[int]:
+        """Queue a publish of QoS 1 and return what its acknowledgement resolves; raises aiomqtt.MqttError."""
+        info = self._client.publish(topic, payload, 1, retain, properties)
+        if info.rc != 0:
+            raise aiomqtt.MqttCodeError(info.rc, "publish")
+        future = self._loop.create_future()
+        self.acks[info.mid] = future
+        return future
+
+    # --- called by paho, always on the loop: the socket is never touched from elsewhere
+
+    def _on_connect(
+        self,
+        client: paho.Client,
+        userdata: Any,  # noqa: ANN401 - paho's own signature
+        flags: paho.ConnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        self.receive_maximum = getattr(properties, "ReceiveMaximum", RECEIVE_MAXIMUM)
+        self.maximum_packet_size = getattr(properties, "MaximumPacketSize", None)
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_disconnect(
+        self,
+        client: paho.Client,
+        userdata: Any,  # noqa: ANN401 - paho's own signature
+        flags: paho.DisconnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        if not self._connected.done() and not self.gone.done():  # aiomqtt would let the login wait for its time-out
+            self.gone.set_result(None)
+        super()._on_disconnect(client, userdata, flags, reason_code, properties)
+
+    def _on_publish(
+        self,
+        client: paho.Client,  # noqa: ARG002
+        userdata: Any,  # noqa: ANN401, ARG002 - paho's own signature
+        mid: int,
+        reason_code: ReasonCode,
+        properties: Properties,  # noqa: ARG002
+    ) -> None:
+        future = self.acks.pop(mid, None)
+        if future is None or future.done():
+            return
+        if reason_code.is_failure:
+            future.set_exception(RefusedError(reason_code.value, reason_code.getName()))
+        else:
+            future.set_result(reason_code.value)
+
+    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:  # noqa: ANN401, ARG002
+        # aiomqtt adds the writer one turn of the loop later, when the socket may be closed and its number another's.
+        self._loop.add_writer(sock, self._write)
+
+    def _write(self) -> None:
+        self._client.loop_write()
+
+
+class _Link:
+    """Implements `agent.uplink.broker.Link`."""
+
+    def __init__(self, client: _Client, uplink: Uplink, where: str) -> None:
+        self.window = min(uplink.window, client.receive_maximum)
+        self.lost: asyncio.Future[LinkError] = asyncio.get_running_loop().create_future()
+        self._client = client
+        self._uplink = uplink
+        self._where = where
+        client.gone.add_done_callback(self._on_gone)
+
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool, properties: Mapping[str, str], content_type: str
+    ) -> asyncio.Future[int]:
+        packed = _properties(PacketTypes.PUBLISH, properties, content_type) if self._client.mqtt5 else None
+        if self._too_large(topic, payload, packed):
+            return _failed(RefusedError(PACKET_TOO_LARGE, "Packet too large"))
+        try:
+            return self._client.send(topic, payload, retain=retain, properties=packed)
+        except aiomqtt.MqttError as error:
+            return _failed(faults.of_loss(error, self._where, self._uplink.client_id))
+
+    async def goodbye(self) -> None:
+        if not self.lost.done():
+            await self._client.disconnect()
+
+    def _too_large(self, topic: str, payload: bytes, packed: Properties | None) -> bool:
+        # A broker closes the connection over such a packet (section 3.2.2.3.6): it must not leave the house.
+        limit = self._client.maximum_packet_size
+        if packed is None or limit is None:
+            return False
+        extra = len(packed.pack())  # type: ignore[no-untyped-call] # paho is typed in part
+        return PACKET_HEAD + len(topic.encode()) + extra + len(payload) > limit
+
+    def _on_gone(self, gone: asyncio.Future[None]) -> None:
+        error = faults.of_loss(gone.exception(), self._where, self._uplink.client_id)
+        if not self.lost.done():
+            self.lost.set_result(error)
+        for future in self._client.acks.values():
+            if not future.done():
+                future.set_exception(error)
+        self._client.acks.clear()
+
+
+def _failed(error: Exception) -> asyncio.Future[int]:
+    future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    future.set_exception(error)
+    return future
+
+
+def _properties(packet: int, user: Mapping[str, str], content_type: str) -> Properties:
+    properties = Properties(packet)  # type: ignore[no-untyped-call] # paho is typed in part
+    properties.ContentType = content_type
+    if user:
+        properties.UserProperty = list(user.items())
+    return properties

@@ -1,0 +1,206 @@
+"""Takes packs from the outbox to the broker, and forgets only what the broker acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, NoReturn
+
+from agent.i18n import _
+from agent.journal.pack import Lane
+from agent.uplink.backoff import Backoff
+from agent.uplink.broker import LinkError, LinkFault, Will
+from agent.uplink.pump import Pump, Tally
+from agent.uplink.queues import JSON, Document, DocumentQueue, PackQueue, Queue
+from agent.uplink.reports import Reports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.config.model import Uplink
+    from agent.journal.pack import Outbox, Pack
+    from agent.logs import Log
+    from agent.seams import Random
+    from agent.uplink.broker import Broker, Link
+
+FAREWELL_WITHIN = 1.5  # seconds to be acknowledged and to say goodbye when the agent stops
+STATUS = "status"
+
+
+class Presence(StrEnum):
+    """What the retained status of a gateway says."""
+
+    ONLINE = "online"
+    STOPPED = "stopped"  # the agent took its leave
+    LOST = "lost"  # said by the broker, as the last will
+
+
+class State(StrEnum):
+    """What the publisher is at."""
+
+    CONNECTING = "connecting"
+    ONLINE = "online"
+    WAITING = "waiting"  # before the next attempt
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkStatus:
+    """How an uplink is doing."""
+
+    state: State
+    lasted: float  # seconds in this state
+    fault: LinkFault | None  # what keeps packs from going up; None if nothing is known to
+    message: str  # the same for people
+    reconnects: int  # connections after the first
+    tally: Tally
+    in_flight: int  # messages unanswered
+
+
+class Publisher:
+    """One uplink's way up, for as long as the agent runs: one task calls `run`, and only that touches the broker."""
+
+    def __init__(
+        self,
+        uplink: Uplink,
+        gateway: str,
+        outbox: Outbox,
+        broker: Broker,
+        *,
+        encode: Callable[[Pack], bytes | None],
+        status: Callable[[Presence], bytes],
+        random: Random,
+        log: Log,
+    ) -> None:
+        """Take the configuration and the seams.
+
+        `encode` makes a pack's payload, or returns None while the pack must be held back (see `poke`); `status` makes
+        the JSON of the retained status.
+        """
+        self._uplink = uplink
+        self._topics = f"{uplink.prefix}/roadside/v1/{gateway}/".removeprefix("/")
+        self._encoding = {"encoding": "deflate"} if uplink.compression == "deflate" else {}
+        self._outbox = outbox
+        self._broker = broker
+        self._status = status
+        self._reports = Reports(log, uplink.id)
+        self._backoff = Backoff(random)
+        self._documents = DocumentQueue(random)
+        self._lanes = [PackQueue(lane, outbox, encode, uplink.live_within, random) for lane in Lane]
+        alarms, *others = self._lanes
+        self._queues: tuple[Queue, ...] = (alarms, self._documents, *others)
+        self._tally = Tally()
+        self._pump: Pump | None = None
+        self._wake = asyncio.Event()
+        self._state = State.CONNECTING
+        self._state_since: float | None = None
+        self._trouble: LinkError | None = None
+        self._connections = 0
+        outbox.on_new(self._wake.set)
+
+    def publish_document(self, name: str, payload: bytes, *, retain: bool) -> None:
+        """Publish a JSON document about the gateway; of each name only the last one counts.
+
+        A retained one is published again on every connection.
+        """
+        self._documents.put(name, Document(payload, retain))
+        self._wake.set()
+
+    def poke(self) -> None:
+        """Try again to encode what was held back."""
+        for lane in self._lanes:
+            lane.release()
+        self._wake.set()
+
+    def snapshot(self) -> UplinkStatus:
+        """Return how it is going; call it on the loop."""
+        refusal = next((queue.pace.refusal for queue in self._queues if queue.pace.refusal), None)
+        fault, message = None, ""
+        if self._trouble is not None:
+            fault, message = self._trouble.fault, str(self._trouble)
+        elif refusal is not None:
+            fault = LinkFault.REFUSED_PUBLISH
+            message = _("the broker refuses what is published: {why}; check its access rules").format(why=refusal)
+        return UplinkStatus(
+            state=self._state,
+            lasted=0.0 if self._state_since is None else self._now() - self._state_since,
+            fault=fault,
+            message=message,
+            reconnects=max(0, self._connections - 1),
+            tally=replace(self._tally, refused=Counter(self._tally.refused)),
+            in_flight=0 if self._pump is None else self._pump.in_flight,
+        )
+
+    async def run(self) -> None:
+        """Connect and publish until cancelled; then wait a moment for what is on its way, and take leave."""
+        try:
+            while True:
+                error, held = await self._connect()
+                wait = self._backoff.failed(held)
+                self._trouble = error
+                self._enter(State.WAITING)
+                self._reports.link_down(error, wait)
+                await asyncio.sleep(wait)
+        finally:
+            self._enter(State.STOPPED)
+
+    async def _connect(self) -> tuple[LinkError, float]:
+        """Serve one connection; return why it ended and how many seconds it held."""
+        self._enter(State.CONNECTING)
+        up_since: float | None = None
+        try:
+            async with self._broker.connect(Will(self._topics + STATUS, self._status(Presence.LOST), JSON)) as link:
+                up_since = self._now()
+                await self._serve(link)
+        except LinkError as error:
+            return error, 0.0 if up_since is None else self._now() - up_since
+        finally:
+            self._pump = None
+
+    async def _serve(self, link: Link) -> NoReturn:
+        self._outbox.rewind()  # makes history also of what came while there was no link
+        for queue in self._queues:
+            queue.begin_anew()
+        self._tally.set_aside = 0
+        self._documents.put(STATUS, Document(self._status(Presence.ONLINE), retain=True))
+        self._pump = Pump(
+            link,
+            self._queues,
+            self._wake,
+            topics=self._topics,
+            properties=self._encoding,
+            ack_within=self._uplink.ack_within,
+            tally=self._tally,
+            reports=self._reports,
+        )
+        self._connections += 1
+        self._trouble = None
+        self._enter(State.ONLINE)
+        self._reports.link_up(link.window)
+        try:
+            await self._pump.run()
+        except asyncio.CancelledError:
+            await self._take_leave(link, self._pump)
+            raise
+
+    async def _take_leave(self, link: Link, pump: Pump) -> None:
+        """Wait for what is on its way, with the alarms that still come, and say goodbye.
+
+        If that does not succeed in time, the last will speaks for us.
+        """
+        self._documents.put(STATUS, Document(self._status(Presence.STOPPED), retain=True))
+        with suppress(LinkError, TimeoutError):
+            async with asyncio.timeout(FAREWELL_WITHIN):
+                await pump.run_dry(self._queues[:2])
+                if not self._documents.waits(STATUS):
+                    await link.goodbye()
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        self._state_since = self._now()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,168 @@
+"""One connection's worth of publishing: fills the window from the queues and takes in the broker's answers."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter, deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from agent.i18n import _
+from agent.uplink.broker import NO_SUBSCRIBERS, LinkError, LinkFault, RefusedError
+from agent.uplink.refusals import Remedy, remedy
+from agent.uplink.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from agent.uplink.broker import Link
+    from agent.uplink.queues import Message, Queue
+    from agent.uplink.reports import Reports
+
+
+@dataclass(slots=True)
+class Tally:
+    """Messages since the agent started, documents included."""
+
+    published: int = 0
+    acked: int = 0
+    unheard: int = 0  # of the acked: the broker said that nobody subscribes to the topic
+    refused: Counter[str] = field(default_factory=Counter)  # by the broker's reason
+    set_aside: int = 0  # on this connection only: what the broker would not have
+
+
+class _Sent(NamedTuple):
+    queue: Queue
+    message: Message
+
+
+class Pump:
+    """Publishes over one link until that is gone."""
+
+    def __init__(
+        self,
+        link: Link,
+        queues: Sequence[Queue],
+        wake: asyncio.Event,
+        *,
+        topics: str,
+        properties: Mapping[str, str],
+        ack_within: float,
+        tally: Tally,
+        reports: Reports,
+    ) -> None:
+        """Take the queues, most urgent first; `wake` is set whenever they may have something new.
+
+        `topics` goes before the name of each message; `properties` go with packs.
+        """
+        self._link = link
+        self._queues = queues
+        self._wake = wake
+        self._topics = topics
+        self._properties = properties
+        self._ack_within = ack_within
+        self._tally = tally
+        self._reports = reports
+        self._window: Window[_Sent] = Window(link.window)
+        self._answered: deque[asyncio.Future[int]] = deque()
+        self._clock = asyncio.get_running_loop().time
+        link.lost.add_done_callback(lambda _: wake.set())
+
+    @property
+    def in_flight(self) -> int:
+        """How many messages are unanswered."""
+        return len(self._window)
+
+    async def run(self) -> NoReturn:
+        """Publish; raises LinkError when the connection is gone, or when an acknowledgement does not come."""
+        while True:
+            self._wake.clear()
+            self.settle()
+            if self._clock() >= self._window.due(self._ack_within):
+                text = _("the broker did not acknowledge a message within {seconds:g} s; connecting anew")
+                raise LinkError(LinkFault.UNACKED, text.format(seconds=self._ack_within))
+            self._fill(self._queues)
+            await self._next_event()
+
+    async def run_dry(self, queues: Sequence[Queue]) -> None:
+        """Wait for what is on its way, and for what still comes in these queues; raises LinkError."""
+        while True:
+            self._wake.clear()
+            self.settle()
+            self._fill(queues)
+            if not self._window:
+                return
+            await self._wake.wait()
+
+    def settle(self) -> None:
+        """Take in the answers that came; raises LinkError if the connection is gone."""
+        now = self._clock()
+        while self._answered:
+            future = self._answered.popleft()
+            sent = self._window.remove(future, now)
+            error = future.exception()
+            if error is None:
+                self._on_acked(sent, future.result())
+            elif isinstance(error, RefusedError):
+                self._on_refused(sent, error, now)
+        if self._link.lost.done():
+            raise self._link.lost.result()
+
+    async def _next_event(self) -> None:
+        """Wait for an answer, a loss, something new, or the time at which something is due."""
+        now = self._clock()
+        pauses = [queue.pace.resume_at for queue in self._queues if queue.pace.refusal is not None]
+        due = min([self._window.due(self._ack_within), *(pause for pause in pauses if pause > now)])
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(None if math.isinf(due) else due):
+                await self._wake.wait()
+
+    def _fill(self, queues: Sequence[Queue]) -> None:
+        """Send what there is room for, the most urgent first."""
+        now = self._clock()
+        for queue in queues:
+            while self._window.has_room(urgent=queue.urgent) and queue.ready(now):
+                message = queue.take()
+                if message is None:
+                    break
+                self._send(_Sent(queue, message), now)
+
+    def _send(self, sent: _Sent, now: float) -> None:
+        message = sent.message
+        future = self._link.publish(
+            self._topics + message.name,
+            message.payload,
+            retain=message.retain,
+            properties={} if message.source is None else self._properties,
+            content_type=message.content_type,
+        )
+        self._tally.published += 1
+        self._window.add(future, sent, len(message.payload), now)
+        future.add_done_callback(self._on_answer)
+
+    def _on_answer(self, future: asyncio.Future[int]) -> None:
+        future.exception()  # has now been seen, even if nobody settles this connection any more
+        self._answered.append(future)
+        self._wake.set()
+
+    def _on_acked(self, sent: _Sent, code: int) -> None:
+        queue, message = sent
+        self._tally.acked += 1
+        self._tally.unheard += code == NO_SUBSCRIBERS
+        self._window.grow()
+        refusal = queue.pace.refusal
+        queue.delivered(message)
+        if refusal is not None and queue.pace.refusal is None:
+            self._reports.accepted(message.name, refusal)
+
+    def _on_refused(self, sent: _Sent, refusal: RefusedError, now: float) -> None:
+        queue, message = sent
+        what = remedy(refusal)
+        self._tally.refused[refusal.name] += 1
+        self._tally.set_aside += what is Remedy.SET_ASIDE
+        if queue.refused(message, refusal, now):
+            if what is Remedy.EASE:
+                self._window.shrink()
+            self._reports.refused(message.name, refusal)
