@@ -1,5 +1,99 @@
 """The `roadside` command; every subcommand is a file in agent/commands, imported only when it is called."""
 
+from __future__ import annotations
+
+import gettext
+import os  # noqa: TID251 - this is the process's own edge: its environment and its standard output
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from agent import i18n
+from agent.i18n import _
+from drivers.contract import N_
+
+INTERRUPTED = 130  # what a shell reports after Ctrl-C: 128 + SIGINT
+
+COMMANDS = {
+    "run": N_("Run the agent."),
+    "check": N_("Check a configuration without running it."),
+    "status": N_("Ask the running agent how it is."),
+    "drivers": N_("List what can be connected, with its settings."),
+    "schema": N_("Print the JSON Schema of the configuration."),
+    "listen": N_("Show what gateways publish."),
+    "demo": N_("Run a whole cabinet on this machine."),
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and one line of help, and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"agent.commands.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; of one that does not exist, say which was meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        del ctx
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, _(text)) for name, text in COMMANDS.items()])
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Say what this is, in the language that was installed after this module was imported."""
+        del ctx
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(_("The agent on a roadside gateway: reads sensors, keeps readings, sends them on."))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="roadside", prog_name="roadside")
+def roadside() -> None:
+    """Only the subcommands do something."""
+
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line as this process, in the language of its locale."""
+    i18n.install(i18n.language(os.environ))
+    gettext.bindtextdomain(i18n.DOMAIN, i18n.FOLDER)  # click's own words go through the standard library's domain
+    gettext.textdomain(i18n.DOMAIN)
+    try:
+        status = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whatever is left has no reader
+        status = 1
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+def _run() -> int:
+    try:
+        status: Any = roadside.main(prog_name="roadside", standalone_mode=False)
+    except click.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    return status if isinstance(status, int) else 0

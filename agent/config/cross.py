@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.config.problems import nearest, shown
 from agent.i18n import _
-from drivers.contract import InputDriver, ListeningDriver, OutputDriver, PollingDriver
+from drivers.contract import ListeningDriver, PollingDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
 
     from agent.config.locate import KeyPath
     from agent.config.model import Device, Port, Uplink
@@ -18,25 +18,24 @@ if TYPE_CHECKING:
 
 
 def check(
+    document: Mapping[str, Any],
     uplinks: Mapping[str, Uplink],
     ports: Mapping[str, Port],
     devices: Mapping[str, Device],
-    *,
-    named_devices: Collection[str],
     problems: Problems,
 ) -> None:
-    """Check the tables against each other. `named_devices` are all ids, also those whose tables are wrong."""
+    """Check the tables against each other; `document` also has those that are wrong in themselves."""
     shared = _("{what} is already used by {place}; a port that is shared stands in [ports]")
     client = _("{what} is already used by {place}: the broker would close one for the other")
-    _once(_pins(devices), _("GPIO {what} is already used by {place}"), problems)
-    _once(_paths(ports, devices), shared, problems)
+    _once(_pins(document), _("GPIO {what} is already used by {place}"), problems)
+    _once(_paths(document), shared, problems)
     _once(_addresses(devices), _("address {what} is already used on this port by {place}"), problems)
     _once(_clients(uplinks), client, problems)
     _check_buses(ports, devices, problems)
     for name, device in devices.items():
         for index, other in enumerate(device.sounds_for):
-            if other not in named_devices:
-                text = _("{value} is not a device").format(value=shown(other)) + nearest(other, named_devices)
+            if other not in document["devices"]:
+                text = _("{value} is not a device").format(value=shown(other)) + nearest(other, document["devices"])
                 problems.add(("devices", name, "sounds_for", index), text)
 
 
@@ -57,20 +56,28 @@ def _once(uses: Iterable[_Use], text: str, problems: Problems) -> None:
         first.setdefault(use.what, use.path)
 
 
-def _pins(devices: Mapping[str, Device]) -> Iterator[_Use]:
-    for name, device in devices.items():
-        if isinstance(device.driver, InputDriver | OutputDriver):
-            pin = getattr(device.settings, "pin", None)
-            if pin is not None:
-                yield _Use(pin, str(pin), ("devices", name, "pin"))
+def _pins(document: Mapping[str, Any]) -> Iterator[_Use]:
+    for name, table in _tables(document, "devices"):
+        pin = table.get("pin")
+        if isinstance(pin, int):
+            yield _Use(pin, str(pin), ("devices", name, "pin"))
 
 
-def _paths(ports: Mapping[str, Port], devices: Mapping[str, Device]) -> Iterator[_Use]:
-    for name, port in ports.items():
-        yield _Use(PurePosixPath(port.path), port.path, ("ports", name, "path"))
-    for name, device in devices.items():
-        if device.port is not None:
-            yield _Use(PurePosixPath(device.port.path), device.port.path, ("devices", name, "port"))
+def _paths(document: Mapping[str, Any]) -> Iterator[_Use]:
+    for name, table in _tables(document, "ports"):
+        if isinstance(path := table.get("path"), str):
+            yield _Use(PurePosixPath(path), path, ("ports", name, "path"))
+    for name, table in _tables(document, "devices"):
+        port = table.get("port")
+        path = port.get("path") if isinstance(port, dict) else port
+        if isinstance(path, str) and path.startswith("/"):
+            yield _Use(PurePosixPath(path), path, ("devices", name, "port"))
+
+
+def _tables(document: Mapping[str, Any], section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    tables = document.get(section)
+    if isinstance(tables, dict):
+        yield from ((name, table) for name, table in tables.items() if isinstance(table, dict))
 
 
 def _clients(uplinks: Mapping[str, Uplink]) -> Iterator[_Use]:

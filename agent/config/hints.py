@@ -62,3 +62,21 @@ def at(cls: Hint, path: tuple[str | int, ...]) -> Hint:
         else:
             return None
     return hint
+
+
+def example(cls: Hint) -> object | None:
+    """Return settings with their defaults and the lowest legal value of what is required; None if there are none such.
+
+    Good for asking a driver what it measures, where nobody has configured it yet.
+    """
+    values: dict[str, Any] = {}
+    for each in dataclasses.fields(cls):
+        if each.init and each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING:
+            plain, metadata = split(hints(cls)[each.name])
+            least = next((limit for item in metadata if (limit := getattr(item, "ge", None)) is not None), 1)
+            values[each.name] = get_args(plain)[0] if get_args(plain) else plain(least)
+    try:
+        settings: object = cls(**values)
+    except ValueError:
+        return None
+    return settings

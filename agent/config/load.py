@@ -95,7 +95,7 @@ def _config(document: Mapping[str, Any], problems: Problems) -> Config | None:
             name: uplink if uplink.client_id else dataclasses.replace(uplink, client_id=gateway.id)
             for name, uplink in uplinks.items()
         }
-    cross.check(uplinks, ports, devices, named_devices=list(_table(document, "devices", problems)), problems=problems)
+    cross.check(document, uplinks, ports, devices, problems)
     if gateway is None or journal is None:
         return None
     return Config(gateway=gateway, uplinks=uplinks, journal=journal, ports=ports, devices=devices)
@@ -105,10 +105,10 @@ def _gateway(document: Mapping[str, Any], problems: Problems) -> Gateway | None:
     if "gateway" not in document:
         problems.add(("gateway",), _("is missing: a gateway needs at least an id"))
         return None
-    gateway = read(Gateway, _table(document, "gateway", problems), ("gateway",), problems)
-    if gateway is not None:
-        _check_identifier(gateway.id, ("gateway", "id"), problems)
-    return gateway
+    table = _table(document, "gateway", problems)
+    if isinstance(name := table.get("id"), str):
+        _check_identifier(name, ("gateway", "id"), problems)
+    return read(Gateway, table, ("gateway",), problems)
 
 
 def _each(

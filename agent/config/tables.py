@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from functools import cache, partial
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args
 
 from pydantic import (
     AfterValidator,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PREFIX = "field_"  # a setting may have the name of something that pydantic's models have, such as `json`
+
 
 def read(
     cls: Callable[..., T], table: Mapping[str, Any], path: KeyPath, problems: Problems, **given: object
@@ -64,16 +66,32 @@ def read(
     try:
         return cls(**_given(values), **given)
     except ValueError as error:
-        key_path = (error.key,) if isinstance(error, WrongError) and error.key else ()
-        problems.add((*path, *key_path), str(error))
+        blamed, text = _blamed(error, cls)
+        problems.add((*path, *blamed), text)
         return None
 
 
-@cache
+def _blamed(error: ValueError, cls: Hint) -> tuple[KeyPath, str]:
+    """Return the key that a dataclass blames, and the rest: a driver's settings say `pattern: not a regular ...`."""
+    if isinstance(error, WrongError):
+        return ((error.key,) if error.key else ()), str(error)
+    key, colon, rest = str(error).partition(": ")
+    return ((key,), rest) if colon and key in hints(cls) else ((), str(error))
+
+
 def mirror(cls: Hint, leave_out: frozenset[str] = frozenset()) -> type[BaseModel]:
     """Return the pydantic model of a dataclass."""
+    if (cls, leave_out) not in _mirrors:
+        _mirrors[cls, leave_out] = _model(cls, leave_out)
+    return _mirrors[cls, leave_out]
+
+
+_mirrors: dict[tuple[Hint, frozenset[str]], type[BaseModel]] = {}
+
+
+def _model(cls: Hint, leave_out: frozenset[str]) -> type[BaseModel]:
     fields: dict[str, Any] = {
-        each.name: (_mirrored(hints(cls)[each.name]), _default(each))
+        _PREFIX + each.name: (_mirrored(hints(cls)[each.name]), _default(each))
         for each in dataclasses.fields(cls)
         if each.init and each.name not in leave_out
     }
@@ -81,15 +99,16 @@ def mirror(cls: Hint, leave_out: frozenset[str] = frozenset()) -> type[BaseModel
     return create_model(cls.__name__, __config__=config, __doc__=cls.__doc__, **fields)
 
 
-def _default(each: dataclasses.Field[Any]) -> object:
+def _default(each: dataclasses.Field[Any]) -> Any:  # noqa: ANN401 - what pydantic's Field returns
     if each.default_factory is not dataclasses.MISSING:
-        return Field(default_factory=each.default_factory)
-    return ... if each.default is dataclasses.MISSING else each.default
+        return Field(default_factory=each.default_factory, alias=each.name)
+    return Field(... if each.default is dataclasses.MISSING else each.default, alias=each.name)
 
 
 def _mirrored(hint: Hint) -> Hint:
     plain, metadata = split(hint)
     help_ = help_of(hint)
+    limits = [each for each in metadata if not isinstance(each, Help)]
     extra: list[Any] = [Field(description=_(help_.text))] if help_.text else []
     if plain is SerialLine:
         schema = {"type": "string", "pattern": units.LINE_PATTERN}
@@ -97,19 +116,22 @@ def _mirrored(hint: Hint) -> Hint:
     elif is_table(plain):
         plain, extra = mirror(plain), [AfterValidator(partial(_made, plain)), *extra]
     elif plain is float and help_.unit == "s":
-        extra = [BeforeValidator(_written(units.seconds), json_schema_input_type=float | _DURATION), *extra]
+        extra = [BeforeValidator(_written(units.seconds), json_schema_input_type=_or(plain, limits, _DURATION)), *extra]
     elif plain is int and help_.unit == "bytes":
-        extra = [BeforeValidator(_written(units.size), json_schema_input_type=int | _SIZE), *extra]
+        extra = [BeforeValidator(_written(units.size), json_schema_input_type=_or(plain, limits, _SIZE)), *extra]
     elif arguments := get_args(plain):
         container = origin(plain)
         if container in {tuple, list, dict, Mapping}:
             plain = container[tuple(each if each is Ellipsis else _mirrored(each) for each in arguments)]
-    kept = [each for each in metadata if not isinstance(each, Help)]
-    return Annotated[(plain, *kept, *extra)] if kept or extra else plain
+    return Annotated[(plain, *limits, *extra)] if limits or extra else plain
 
 
 _DURATION = Annotated[str, Field(pattern=units.DURATION_PATTERN)]
 _SIZE = Annotated[str, Field(pattern=units.SIZE_PATTERN)]
+
+
+def _or(plain: Hint, limits: list[Any], text: Hint) -> Hint:
+    return Union[Annotated[(plain, *limits)] if limits else plain, text]  # noqa: UP007 - made of values
 
 
 def _written(parse: Callable[[str], float]) -> Callable[[object], object]:
@@ -123,7 +145,7 @@ def _text(parse: Callable[[str], Any]) -> Callable[[object], Any]:
 
 
 def _given(values: BaseModel) -> dict[str, Any]:
-    return {name: getattr(values, name) for name in values.model_fields_set}
+    return {name.removeprefix(_PREFIX): getattr(values, name) for name in values.model_fields_set}
 
 
 def _made(cls: Callable[..., T], values: BaseModel) -> T:
