@@ -70,9 +70,10 @@ class UplinkOutbox:
         self._places = dict.fromkeys(Lane, _START)
         self._live_from = self._journal.live_edge()
 
-    def demote(self) -> None:
-        """Live telemetry has waited too long to be called live: what is not taken yet becomes history."""
-        self._live_from = self._journal.live_edge()
+    def demote(self, pack: Pack) -> None:
+        """Give back a live pack that has waited too long to be called live: it becomes the newest of history."""
+        self._taken.discard((pack.epoch, pack.stream, pack.first))
+        self._live_from = max(self._live_from, Place(self._journal.epochs.index(pack.epoch), pack.last + 1))
 
     def age(self, pack: Pack) -> float:
         """Return how many seconds ago a pack of this boot began; infinity for other boots."""

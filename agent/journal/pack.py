@@ -59,8 +59,8 @@ class Outbox(Protocol):
         """The connection is gone: return again, in order, what was taken and not done; live becomes history."""
         ...
 
-    def demote(self) -> None:
-        """Live telemetry has waited too long to be called live: what is not taken yet becomes history."""
+    def demote(self, pack: Pack) -> None:
+        """Give back a live pack that has waited too long to be called live: it becomes the newest of history."""
         ...
 
     def age(self, pack: Pack) -> float:

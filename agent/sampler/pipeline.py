@@ -47,6 +47,7 @@ class Pipeline:
         repeats: Repeats,
     ) -> None:
         self.device = device
+        self._units = device.driver.quantities(device.settings)
         self.latest: dict[str, Latest] = {}
         self.faults: Counter[str] = Counter()
         self.raised: dict[str, AlarmEvent] = {}
@@ -79,6 +80,10 @@ class Pipeline:
         except ValueError as error:  # kept by a version that did it otherwise: the alarms start anew
             self._log.warning("memory_unreadable", device=self.device.id, detail=str(error))
             return make(None)
+
+    def unit(self, quantity: str) -> str:
+        """Return the unit of a quantity, empty if it has none."""
+        return self._units.get(quantity, "")
 
     # --- what the driver yields ------------------------------------------------------------------------------------
 

@@ -114,13 +114,13 @@ async def test_live_readings_that_waited_too_long_become_history_but_what_is_in_
     outbox = journal.outbox("city")
     for _ in range(3):
         journal.append(Stream.TELEMETRY, bench.readings(1))
-    in_flight = outbox.next(Lane.LIVE)
+    in_flight, stale = outbox.next(Lane.LIVE), outbox.next(Lane.LIVE)
 
-    outbox.demote()
+    outbox.demote(stale)
 
     assert values(in_flight) == [0]
-    assert drain(outbox, Lane.LIVE) == []
-    assert waiting(outbox, Lane.HISTORY) == [1, 2]
+    assert waiting(outbox, Lane.LIVE) == [2]
+    assert waiting(outbox, Lane.HISTORY) == [1]
 
 
 async def test_a_power_cut_takes_what_was_not_committed_and_the_ledger_says_from_where(bench):

@@ -1,0 +1,326 @@
+"""The composition root: the one place that names the concrete clock, disks, ports, brokers and chance."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from agent import control, logs, senml
+from agent.health import Health
+from agent.host.clock import SystemClock
+from agent.host.disk import Folder
+from agent.host.manager import ServiceManager
+from agent.host.random import SystemRandom
+from agent.journal.journal import Journal
+from agent.readings import Anchor, Stream
+from agent.sampler.listen import listen
+from agent.sampler.pipeline import Pipeline
+from agent.sampler.poll import Bus, poll
+from agent.sampler.supervise import supervise
+from agent.timekeeper import Timekeeper
+from agent.uplink.mqtt import MqttBroker
+from agent.uplink.publisher import Publisher
+from agent.withheld import Withheld
+from drivers.contract import InputDriver, ListeningDriver, OutputDriver, PollingDriver
+from drivers.ports.serial import PosixSerialPorts
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from agent.config.model import Config, Device, Uplink
+    from agent.host.paths import Paths
+    from agent.journal.pack import Pack
+    from agent.sampler.output import Sounding
+    from agent.uplink.publisher import Presence
+    from drivers.contract import GpioPorts
+
+CLOCK_EVERY = 5.0  # seconds between two looks at the wall clock
+LEDGER_EVERY = 10.0  # seconds between two statements of what was withheld
+HEALTH_EVERY = 60.0  # seconds between two health documents while nothing changes
+HEALTH_LOOK = 1.0  # seconds after which a change of any state is published
+GOODBYE_WITHIN = 2.0  # seconds for the publishers to see their last acknowledgements
+COMMIT_WITHIN = 2.0  # seconds for the last commit; together below the 5 s within which a stop is over
+
+
+class Agent:
+    """One gateway's agent, put together from its configuration."""
+
+    def __init__(
+        self,
+        config: Config,
+        paths: Paths,
+        *,
+        version: str,
+        environment: Mapping[str, str],
+        config_problems: list[str],
+    ) -> None:
+        self._config = config
+        self._paths = paths
+        self._version = version
+        self._manager = ServiceManager(environment)
+        self._random = SystemRandom()
+        self._clock = SystemClock(paths.root)
+        self._log = logs.get("agent")
+        self._repeats = logs.Repeats()
+        self._withheld = Withheld()
+        self._timekeeper = Timekeeper(self._clock)
+        self._serial = PosixSerialPorts(paths.root)
+        self._gpio: GpioPorts | None = None
+        self._soundings: dict[str, Sounding] = {}
+        self._started = self._clock.boottime()
+        self._journal = Journal(
+            young=Folder(paths.runtime / "young"),
+            card=Folder(paths.under(config.journal.folder)),
+            clock=self._clock,
+            random=self._random,
+            uplinks=list(config.uplinks),
+            limits=config.journal,
+            log=logs.get("journal"),
+        )
+        self._recall()
+        self._pipelines = {name: self._pipeline(device) for name, device in config.devices.items()}
+        self._publishers = {name: self._publisher(uplink) for name, uplink in config.uplinks.items()}
+        self._health = Health(
+            gateway=config.gateway.id,
+            version=version,
+            config_problems=config_problems,
+            clock=self._clock,
+            timekeeper=self._timekeeper,
+            journal=self._journal,
+            pipelines=self._pipelines,
+            publishers=self._publishers,
+        )
+
+    # --- parts -----------------------------------------------------------------------------------------------------
+
+    def _recall(self) -> None:
+        """Take up what the last run left: its anchors and, if it was in this boot, its open tallies."""
+        self._timekeeper.recall(Anchor(*fields) for fields in self._journal.kept("anchors") or [])
+        same_boot = self._journal.kept("boot") == self._clock.boot
+        for device in self._config.devices:
+            memory = self._journal.kept(f"withheld/{device}")
+            if memory and same_boot:
+                self._withheld.recall(device, memory)
+        self._journal.keep("boot", self._clock.boot)
+
+    def _pipeline(self, device: Device) -> Pipeline:
+        return Pipeline(
+            device,
+            journal=self._journal,
+            clock=self._clock,
+            random=self._random,
+            withheld=self._withheld,
+            log=logs.get("sampler"),
+            repeats=self._repeats,
+        )
+
+    def _publisher(self, uplink: Uplink) -> Publisher:
+        return Publisher(
+            uplink,
+            self._config.gateway.id,
+            self._journal.outbox(uplink.id),
+            self._broker(uplink),
+            encode=self._encoder(compress=uplink.compression == "deflate"),
+            status=self._status,
+            random=self._random,
+            log=logs.get("uplink"),
+        )
+
+    def _broker(self, uplink: Uplink) -> MqttBroker:
+        password = None
+        if uplink.password_file is not None:
+            password = self._paths.under(uplink.password_file)
+        elif uplink.password_credential is not None:
+            password = (self._paths.credentials or self._paths.runtime) / uplink.password_credential
+        if uplink.ca_file is not None:
+            uplink = replace(uplink, ca_file=str(self._paths.under(uplink.ca_file)))
+        return MqttBroker(uplink, password_file=password)
+
+    def _status(self, presence: Presence) -> bytes:
+        """Return the retained status: what the city sees first of a gateway."""
+        status: dict[str, Any] = {"state": presence.value, "version": self._version, "boot": self._clock.boot}
+        dated = self._timekeeper.date(self._clock.boot, self._clock.boottime())
+        if dated is not None:
+            status["since"] = round(dated.utc / 1e9, 3)
+        return json.dumps(status, separators=(",", ":")).encode()
+
+    def _encoder(self, *, compress: bool) -> Callable[[Pack], bytes | None]:
+        """Return what makes a payload of a pack, or None while it is held back until it can be dated."""
+        hold = round(self._config.journal.hold_undated * 1e9)
+
+        def encode(pack: Pack) -> bytes | None:
+            dated = self._timekeeper.date(pack.boot, pack.base)
+            if dated is None and pack.stream is Stream.TELEMETRY and self._clock.boottime() < self._started + hold:
+                return None
+            return senml.payload(pack, self._config.gateway.id, dated, compress=compress)
+
+        return encode
+
+    # --- samplers --------------------------------------------------------------------------------------------------
+
+    def _samplers(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Return, by device, the work that its supervisor keeps going."""
+        buses: dict[str, Bus] = {}
+        return {name: self._sampler(pipeline, buses) for name, pipeline in self._pipelines.items()}
+
+    def _sampler(self, pipeline: Pipeline, buses: dict[str, Bus]) -> Callable[[], Awaitable[None]]:
+        device = pipeline.device
+        match device.driver:
+            case ListeningDriver() as driver:
+                path, line = self._port_of(device, driver)
+                return partial(listen, pipeline, driver, path, line, self._serial, self._clock)
+            case PollingDriver() as driver:
+                path, line = self._port_of(device, driver)
+                if path not in buses:
+                    buses[path] = Bus(self._serial, path, line, self._clock)
+                return partial(poll, pipeline, driver, buses[path], device.every or driver.every, self._clock)
+            case InputDriver() as driver:
+                from agent.sampler.edges import watch
+
+                return partial(watch, pipeline, driver, self._gpio_ports(), self._clock)
+            case OutputDriver() as driver:
+                from agent.sampler.output import Sounding, drive
+
+                sounding = self._soundings[device.id] = Sounding()
+                for name in device.sounds_for:
+                    self._pipelines[name].on_alarm.append(sounding.hear)
+                return partial(drive, pipeline, driver, sounding, self._gpio_ports(), self._clock)
+            case _:
+                message = f"{device.driver.name} is of no kind that can be sampled"
+                raise TypeError(message)
+
+    def _port_of(self, device: Device, driver: ListeningDriver | PollingDriver) -> tuple[str, Any]:
+        port = device.port or self._config.ports[device.bus or ""]
+        return port.path, port.line or driver.line
+
+    def _gpio_ports(self) -> GpioPorts:
+        if self._gpio is None:
+            from drivers.ports.gpio import GpiozeroPorts  # slow to import, and not every gateway has a pin in use
+
+            devices = self._paths.under("/dev")
+            self._gpio = GpiozeroPorts(lambda: self._clock.boottime() / 1e9, devices=devices)
+        return self._gpio
+
+    # --- life ------------------------------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set, then end in order within 5 s: samplers, withheld, publishers, the last commit."""
+        verbs = {"status": lambda _request: self._health.document()}
+        async with control.ControlServer(self._paths.runtime / control.SOCKET, verbs, logs.get("control")):
+            samplers = [
+                asyncio.create_task(supervise(work, self._pipelines[name], self._clock, self._random), name=name)
+                for name, work in self._samplers().items()
+            ]
+            for pipeline in self._pipelines.values():
+                pipeline.start()
+            services = [
+                asyncio.create_task(work, name=name)
+                for name, work in {
+                    "clock": self._keep_time(),
+                    "withheld": self._state_withheld(),
+                    "health": self._publish_health(),
+                    "commit": self._journal.run(),
+                    "watchdog": self._feed_watchdog(),
+                }.items()
+            ]
+            publishers = [
+                asyncio.create_task(publisher.run(), name=f"uplink {name}")
+                for name, publisher in self._publishers.items()
+            ]
+            self._publish_about()
+            self._manager.notify("READY=1", f"STATUS={self._health.line()}")
+            self._log.info("started", gateway=self._config.gateway.id, version=self._version)
+            stopped = asyncio.create_task(stop.wait(), name="stop")
+            done, _ = await asyncio.wait(
+                [stopped, *samplers, *services, *publishers], return_when=asyncio.FIRST_COMPLETED
+            )
+            self._manager.notify("STOPPING=1")
+            self._log.info("stopping")
+            await self._end([stopped, *samplers])
+            for pipeline in self._pipelines.values():
+                pipeline.stop()
+            self._state_withheld_now()
+            await self._end(publishers, GOODBYE_WITHIN)
+            await self._end(services)
+            await self._journal.close(COMMIT_WITHIN)
+            for task in done:
+                if task is not stopped:
+                    task.result()  # a task that ended by itself is a fault of ours: out with it
+            self._log.info("stopped")
+
+    async def _end(self, tasks: list[asyncio.Task[Any]], within: float = 1.0) -> None:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _done, pending = await asyncio.wait(tasks, timeout=within)
+            for task in pending:
+                self._log.error("does_not_stop", task=task.get_name())
+
+    async def _keep_time(self) -> None:
+        while True:
+            anchor = self._timekeeper.look()
+            if anchor is not None:
+                self._journal.append(Stream.ANCHOR, [anchor])
+                fields = [[a.boot, a.at, a.utc, a.uncertainty, a.source] for a in self._timekeeper.memory()]
+                self._journal.keep("anchors", fields)
+                self._log.info("clock_anchored", source=anchor.source, uncertainty=anchor.uncertainty)
+            for publisher in self._publishers.values():
+                publisher.poke()  # what was held back may be datable now, or held for long enough
+            await asyncio.sleep(CLOCK_EVERY)
+
+    async def _state_withheld(self) -> None:
+        while True:
+            await asyncio.sleep(LEDGER_EVERY)
+            self._state_withheld_now()
+
+    def _state_withheld_now(self) -> None:
+        entries = self._withheld.take(self._clock.boottime())
+        self._journal.append(Stream.LEDGER, entries)
+        for device in {entry.device for entry in entries}:
+            self._journal.keep(f"withheld/{device}", None)
+
+    async def _publish_health(self) -> None:
+        """Publish health every so often, and soon after anything in it changed its state."""
+        last: tuple[str, ...] = ()
+        rest = 0.0
+        while True:
+            states = self._health.states()
+            if states != last or rest <= 0:
+                last, rest = states, HEALTH_EVERY
+                self._publish("health", self._health.document(), retain=False)
+                self._manager.notify(f"STATUS={self._health.line()}")
+            await asyncio.sleep(HEALTH_LOOK)
+            rest -= HEALTH_LOOK
+
+    def _publish_about(self) -> None:
+        gateway = self._config.gateway
+        about: dict[str, Any] = {"gateway": gateway.id, "version": self._version, "devices": {}}
+        if gateway.label is not None:
+            about["label"] = {"en": gateway.label.en, "th": gateway.label.th}
+        if gateway.latitude is not None:
+            about["latitude"], about["longitude"] = gateway.latitude, gateway.longitude
+        for name, device in self._config.devices.items():
+            about["devices"][name] = {
+                "driver": device.driver.name,
+                "model": device.driver.title,
+                "quantities": dict(device.driver.quantities(device.settings)),
+                "silent_after": device.silent_after,
+            }
+            if device.label is not None:
+                about["devices"][name]["label"] = {"en": device.label.en, "th": device.label.th}
+        self._publish("about", about, retain=True)
+
+    def _publish(self, topic: str, document: Mapping[str, Any], *, retain: bool) -> None:
+        payload = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        for publisher in self._publishers.values():
+            publisher.publish_document(topic, payload, retain=retain)
+
+    async def _feed_watchdog(self) -> None:
+        """Tell systemd that the loop turns. Being offline, or a card that stalls, is no reason to be killed."""
+        within = self._manager.watchdog()
+        while True:
+            await asyncio.sleep(within / 3 if within else 3600.0)
+            self._manager.notify("WATCHDOG=1")

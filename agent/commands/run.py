@@ -1,0 +1,102 @@
+"""`roadside run`: the agent itself, as systemd starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent import logs
+from agent.commands import refuse, root_option, set_option
+from agent.config.load import build, read_file
+from agent.config.problems import ConfigError, Source
+from agent.host.disk import Folder
+from agent.host.environment import environment
+from agent.host.paths import Paths
+from agent.host.threads import DaemonThreads
+from agent.i18n import _
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.config.model import Config
+
+LAST_GOOD = "last-good.toml"  # in the state folder: the text of the last configuration that was valid
+
+
+@click.command(help=_("Run the agent until SIGTERM; exit status 78 if there is no configuration it can use."))
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    default="/etc/roadside/gateway.toml",
+    show_default=True,
+    help=_("The configuration."),
+)
+@root_option
+@set_option
+def command(path: Path, root: Path, overrides: dict[str, str]) -> int:
+    """Run the agent."""
+    logs.install(sys.stderr, journald=logs.under_journald(environment()))
+    paths = Paths(root, environment())
+    try:
+        config, problems = _configuration(path, paths, overrides)
+    except ConfigError as error:
+        return refuse(error)
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_default_executor(DaemonThreads())
+        runner.run(_run(config, paths, problems))
+    return 0
+
+
+def _configuration(path: Path, paths: Paths, overrides: Mapping[str, str]) -> tuple[Config, list[str]]:
+    """Return the configuration to run and what is wrong with the one in the file, if it is the last good one."""
+    log = logs.get("config")
+    state = Folder(paths.state)
+    try:
+        source = read_file(path)
+        config = build(source, overrides=overrides)
+    except ConfigError as error:
+        problems = [str(problem) for problem in error.problems]
+        last_good = _last_good(state, overrides)
+        if last_good is None:
+            raise
+        for problem in problems:
+            log.error("configuration_invalid", problem=problem)
+        log.error("configuration_last_good", detail=_("the last valid configuration is running instead"))
+        return last_good, problems
+    _keep_good(state, source.text, log)
+    return config, []
+
+
+def _last_good(state: Folder, overrides: Mapping[str, str]) -> Config | None:
+    try:
+        text = state.read(LAST_GOOD).decode()
+        return build(Source(LAST_GOOD, text), overrides=overrides)
+    except (OSError, ConfigError):
+        return None
+
+
+def _keep_good(state: Folder, text: str, log: logs.Log) -> None:
+    try:
+        if LAST_GOOD not in state.names() or state.read(LAST_GOOD) != text.encode():
+            state.replace(LAST_GOOD, text.encode())
+    except OSError as error:
+        log.error("last_good_not_kept", detail=str(error))
+
+
+async def _run(config: Config, paths: Paths, problems: list[str]) -> None:
+    from importlib.metadata import version
+
+    from agent.app import Agent
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    agent = Agent(config, paths, version=version("roadside"), environment=environment(), config_problems=problems)
+    await agent.run(stop)

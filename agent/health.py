@@ -1,0 +1,145 @@
+"""What the agent says of itself: one document for the health topic, the control socket and systemd's status line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agent.i18n import _, ngettext
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.journal.journal import Journal
+    from agent.sampler.pipeline import Pipeline
+    from agent.seams import Clock
+    from agent.timekeeper import Timekeeper
+    from agent.uplink.publisher import Publisher
+
+SILENT = "silent"
+
+
+class Health:
+    """Gathers the state of every part when asked; holds none itself."""
+
+    def __init__(
+        self,
+        *,
+        gateway: str,
+        version: str,
+        config_problems: list[str],
+        clock: Clock,
+        timekeeper: Timekeeper,
+        journal: Journal,
+        pipelines: Mapping[str, Pipeline],
+        publishers: Mapping[str, Publisher],
+    ) -> None:
+        self._gateway = gateway
+        self._version = version
+        self._config_problems = config_problems  # of a configuration that does not run because of them
+        self._clock = clock
+        self._timekeeper = timekeeper
+        self._journal = journal
+        self._pipelines = pipelines
+        self._publishers = publishers
+        self._started = clock.boottime()
+
+    def document(self) -> dict[str, Any]:
+        """Return everything, ready for JSON. Times are seconds; `ago` counts back from now."""
+        state = self._timekeeper.state()
+        journal = self._journal.status()
+        document: dict[str, Any] = {
+            "gateway": self._gateway,
+            "version": self._version,
+            "running_for": self._seconds_since(self._started),
+            "utc": round(self._clock.utc() / 1e9, 3),
+            "clock": {
+                "synchronised": state.sync is not None,
+                "source": state.sync.source if state.sync else None,
+                "uncertainty": state.uncertainty,
+            },
+            "devices": {name: self._device(pipeline) for name, pipeline in self._pipelines.items()},
+            "journal": {
+                "epoch": journal.epoch,
+                "next": journal.next,
+                "waiting": journal.waiting,
+                "young_bytes": journal.young_bytes,
+                "card_bytes": journal.card_bytes,
+                "commits": journal.commits,
+                "committed_bytes": journal.committed_bytes,
+                "unkept": journal.unkept,
+                "faults": journal.faults,
+            },
+            "uplinks": {name: self._uplink(publisher) for name, publisher in self._publishers.items()},
+        }
+        if self._config_problems:
+            document["configuration"] = {"running": "last_good", "problems": self._config_problems}
+        return document
+
+    def states(self) -> tuple[str, ...]:
+        """Return what makes health worth publishing at once when it changes."""
+        return (
+            *(self._state(pipeline) for pipeline in self._pipelines.values()),
+            *(f"{one.snapshot().state} {one.snapshot().fault}" for one in self._publishers.values()),
+            *self._journal.status().faults,
+            str(self._timekeeper.state().sync is not None),
+        )
+
+    def _device(self, pipeline: Pipeline) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for quantity, latest in pipeline.latest.items():
+            value: dict[str, Any] = {"ago": self._seconds_since(latest.at)}
+            if latest.measurement.reason is not None:
+                value["reason"] = latest.measurement.reason.value
+            else:
+                value["value"] = latest.measurement.value
+            if unit := pipeline.unit(quantity):
+                value["unit"] = unit
+            values[quantity] = value
+        device: dict[str, Any] = {
+            "driver": pipeline.device.driver.name,
+            "state": self._state(pipeline),
+            "values": values,
+        }
+        if pipeline.trouble_text:
+            device["trouble"] = pipeline.trouble_text
+        if pipeline.faults:
+            device["faults"] = dict(pipeline.faults)
+        if pipeline.raised:
+            device["alarms"] = sorted({event.alarm for event in pipeline.raised.values()})
+        return device
+
+    def _state(self, pipeline: Pipeline) -> str:
+        if pipeline.trouble is not None:
+            return pipeline.trouble
+        if any(event.alarm == SILENT for event in pipeline.raised.values()):
+            return SILENT
+        return "ok" if pipeline.latest else "waiting"
+
+    def _uplink(self, publisher: Publisher) -> dict[str, Any]:
+        status = publisher.snapshot()
+        return {
+            "state": status.state,
+            "for": round(status.lasted, 1),
+            "fault": status.fault,
+            "message": status.message,
+            "published": status.tally.published,
+            "acked": status.tally.acked,
+            "refused": dict(status.tally.refused),
+            "set_aside": status.tally.set_aside,
+            "in_flight": status.in_flight,
+            "reconnects": status.reconnects,
+        }
+
+    def line(self) -> str:
+        """Return one line that a person can read: `6 devices, 1 silent; city up; 0 waiting`."""
+        states = [self._state(pipeline) for pipeline in self._pipelines.values()]
+        devices = ngettext("{n} device", "{n} devices", len(states)).format(n=len(states))
+        bad = sum(state not in {"ok", "waiting"} for state in states)
+        if bad:
+            devices += ", " + ngettext("{n} not answering", "{n} not answering", bad).format(n=bad)
+        links = ", ".join(f"{name} {publisher.snapshot().state}" for name, publisher in self._publishers.items())
+        waiting = max((sum(one.values()) for one in self._journal.status().waiting.values()), default=0)
+        return "; ".join((devices, links or _("no uplink"), _("{n} waiting").format(n=waiting)))
+
+    def _seconds_since(self, at: int) -> float:
+        return round((self._clock.boottime() - at) / 1e9, 1)
