@@ -30,7 +30,7 @@ class FrameDecoder:
     """Decodes a stream of frames; a `drivers.contract.Decoder`.
 
     Whatever turns out not to be a frame is stepped over by one byte only, so that a frame hidden behind a false head
-    is found. Every byte is told about once at most: as part of a frame, of a damaged frame, or of a run of noise.
+    is found. No byte is told about twice: it was part of a frame, of a damaged frame, or of a run of noise.
     """
 
     def __init__(self, framing: Framing) -> None:
@@ -92,10 +92,13 @@ class FrameDecoder:
             self._noise(size, items)
 
     def _noise(self, size: int, items: list[Item]) -> None:
-        items.append(Fault(FaultKind.GARBAGE, self._told, f"{size} bytes"))
+        items.append(Fault(FaultKind.GARBAGE, self._told, f"{size} B"))
         self._told += size
 
     def _refuse(self, kind: FaultKind, position: int, seen: bytes, items: list[Item]) -> None:
+        start = self._offset + position
+        if start < self._told:
+            return  # it began within a damaged frame: a false head in it, or a frame that is told about as noise
         self._end_noise(position, items)
-        items.append(Fault(kind, self._offset + position, seen.hex(" ")))
-        self._told = max(self._told, self._offset + position + len(seen))
+        items.append(Fault(kind, start, seen.hex(" ")))
+        self._told = start + len(seen)

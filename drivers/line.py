@@ -165,7 +165,7 @@ class LineDecoder:
     def _shorten(self, end: int, items: list[Item]) -> int:
         """Throw away what is too long of the line up to `end`; return where it now ends."""
         while end > self._longest:
-            items.append(Fault(FaultKind.OVERRUN, self._offset, f"no end of line in {self._longest} bytes"))
+            items.append(Fault(FaultKind.OVERRUN, self._offset, f"no end of line in {self._longest} B"))
             self._drop(self._longest)
             self._cut = True
             end -= self._longest

@@ -15,6 +15,7 @@ READ_HOLDING_REGISTERS = 3
 READ_INPUT_REGISTERS = 4
 EXCEPTION = 0x80  # set in the function code of an exception reply
 EXCEPTION_SIZE = 5
+LONGEST = 256  # bytes of a frame on a serial line
 AROUND_DATA = 5  # address, function, byte count; CRC
 REPLIES_WITH_BYTE_COUNT = range(1, 5)  # function codes
 EXCEPTIONS = {
@@ -86,7 +87,7 @@ class Request:
         while position < end:
             if heard.startswith(self.frame, position, end):
                 size, fault = len(self.frame), None
-            elif size := _intact_reply_size(heard[position:end]):
+            elif size := _intact_reply_size(heard[position : min(end, position + LONGEST)]):
                 fault = self._foreign(heard, position)
             else:
                 position += 1

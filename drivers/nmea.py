@@ -6,6 +6,7 @@ Source: NMEA 0183 4.11, GGA and RMC; UBX: u-blox interface descriptions, "UBX fr
 
 import re
 from dataclasses import dataclass
+from math import isfinite
 
 from pynmeagps import VALNONE, NMEAMessage, NMEAReader
 from pynmeagps.exceptions import NMEAMessageError, NMEAParseError, NMEATypeError
@@ -22,14 +23,15 @@ NOISE_LIMIT = 4096  # bytes without a sentence that make one fault; longer than 
 
 FIXED = frozenset({1, 2, 3, 4, 5})  # GGA quality; 6 is dead reckoning, 7 typed in, 8 simulated
 NOT_FIXED = frozenset("NEMS")  # RMC mode: none, dead reckoning, typed in, simulated
+DIGITS = 7  # of degrees: a centimetre
 KNOT = 1852 / 3600  # m/s
 GGA_FIELDS = {"latitude": "lat", "longitude": "lon", "altitude": "alt", "hdop": "HDOP", "satellites": "numSV"}
 
 
 def measure(quantity: str, field: object) -> Measurement:
-    """Return the measurement in a field; an empty one is unknown to the receiver."""
-    if isinstance(field, int | float):
-        return Measurement(quantity, field)
+    """Return the measurement in a field; what is not a number, such as nothing, is unknown to the receiver."""
+    if isinstance(field, int | float) and isfinite(field):
+        return Measurement(quantity, round(field, DIGITS))
     return Measurement(quantity, None, Reason.INVALID)
 
 
@@ -45,7 +47,7 @@ def decode_rmc(sentence: NMEAMessage) -> list[Measurement]:
     if getattr(sentence, "status", "V") != "A" or getattr(sentence, "posMode", "A") in NOT_FIXED:
         return [Measurement("speed", None, Reason.NO_FIX)]
     knots = getattr(sentence, "spd", "")
-    return [measure("speed", round(knots * KNOT, 3) if isinstance(knots, float) else knots)]
+    return [measure("speed", round(knots * KNOT, 3) if isinstance(knots, int | float) else knots)]
 
 
 DECODERS = {b"GGA": decode_gga, b"RMC": decode_rmc}
@@ -102,7 +104,7 @@ class Decoder:
         start = self._searched
         noise = bytes(self._buffer[:start]).partition(UBX)[0]
         if noise.strip(b"\r\n\0"):
-            items.append(Fault(FaultKind.GARBAGE, self._offset, f"{len(noise)} bytes"))
+            items.append(Fault(FaultKind.GARBAGE, self._offset, f"{len(noise)} B"))
         if isinstance(said, FaultKind):
             line = bytes(self._buffer[start:end])
             items.append(Fault(said, self._offset + start, line.decode("ascii").strip()))
@@ -115,7 +117,7 @@ class Decoder:
         self._searched = until
         while self._searched >= NOISE_LIMIT:
             kind = "UBX binary" if UBX in self._buffer[:NOISE_LIMIT] else "noise"
-            items.append(Fault(FaultKind.GARBAGE, self._offset, f"{NOISE_LIMIT} bytes of {kind}, no NMEA sentence"))
+            items.append(Fault(FaultKind.GARBAGE, self._offset, f"{NOISE_LIMIT} B of {kind} without an NMEA sentence"))
             searched = self._searched
             self._drop(NOISE_LIMIT)
             self._searched = searched - NOISE_LIMIT

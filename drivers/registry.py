@@ -72,11 +72,11 @@ def load(name: str) -> Driver:
 def _load_added(entry: EntryPoint) -> Driver:
     try:
         driver = entry.load()
-    except Exception as error:  # a stranger's module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # a stranger's module may do anything while it is imported
         raise BrokenDriverError(entry.name, entry.value, f"{type(error).__name__}: {error}") from error
     if not isinstance(driver, ListeningDriver | PollingDriver | InputDriver | OutputDriver):
-        shapes = "ListeningDriver, PollingDriver, InputDriver or OutputDriver"
-        raise BrokenDriverError(entry.name, entry.value, f"it is a {type(driver).__name__}, not a {shapes}")
+        shapes = "ListeningDriver, PollingDriver, InputDriver, OutputDriver"
+        raise BrokenDriverError(entry.name, entry.value, f"{type(driver).__name__} is none of {shapes}")
     if driver.name != entry.name:
         raise BrokenDriverError(entry.name, entry.value, f"it calls itself {driver.name!r}")
     return driver
