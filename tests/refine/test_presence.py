@@ -60,10 +60,10 @@ def test_a_device_that_was_silent_warms_up_again():
     bench = Bench(device(warm_up=10))
     bench.take(0, 1)
     assert bench.take(59, 2) == [2]
-    bench.tick(119)
-    assert bench.take(120, 3) == ["-silent"]
-    assert bench.take(129, 4) == []
-    assert bench.take(130, 5) == [5]
+    assert bench.tick(119) == ["+silent", SILENT]
+    assert bench.take(119, 3) == ["-silent"]
+    assert bench.take(128, 4) == []
+    assert bench.take(129, 5) == [5]
 
 
 def test_a_restart_of_the_agent_alone_does_not_start_a_warm_up_again():
@@ -82,14 +82,21 @@ def test_a_restart_in_the_middle_of_a_warm_up_does_not_end_it():
     assert bench.take(10, 3) == [3]
 
 
-def test_after_a_restart_that_took_long_or_a_boot_the_device_warms_up():
+def test_after_a_restart_that_took_long_the_device_warms_up():
     bench = Bench(device(warm_up=10))
     bench.take(0, 1)
     bench.take(50, 1)
     bench.restart(100)
     assert bench.take(111, 3) == []
+
+
+def test_after_a_boot_the_device_warms_up():
+    bench = Bench(device(warm_up=10))
+    bench.take(0, 1)
+    bench.take(30, 2)
     bench.restart(5, boot="b2")
-    assert bench.take(112, 3) == ["+silent", SILENT, "-silent"]
+    assert bench.take(31, 3) == []
+    assert bench.take(41, 4) == [4]
 
 
 def test_after_a_restart_a_device_has_its_whole_time_to_speak():

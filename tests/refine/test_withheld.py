@@ -10,7 +10,7 @@ from agent.withheld import Withheld
 
 def test_what_is_withheld_is_counted_by_device_quantity_and_why():
     withheld = Withheld()
-    for at in (5, 9, 7):
+    for at in (7, 9, 5):
         withheld.add("air-1", "pm10", "deadband", at)
     withheld.add("air-1", "pm10", "warming_up", 1)
     withheld.add("level-1", "water_level", "deadband", 2)
