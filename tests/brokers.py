@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import getpass
 import shutil
 import signal
 import socket
@@ -28,6 +29,15 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
+def password_file(folder: Path, **passwords: str) -> Path:
+    """Make a file for mosquitto's `password_file`: a password for each user."""
+    path = folder / "users"
+    path.touch(mode=0o600)
+    for user, password in passwords.items():
+        subprocess.run(["mosquitto_passwd", "-b", path, user, password], check=True, capture_output=True)
+    return path
+
+
 class Mosquitto:
     """A mosquitto process that can be stopped, started again and frozen."""
 
@@ -38,7 +48,13 @@ class Mosquitto:
         self._process: subprocess.Popen[bytes] | None = None
         if not any(setting.startswith("allow_anonymous") for setting in settings):
             settings = ("allow_anonymous true", *settings)
-        lines = [f"listener {self.port} 127.0.0.1", "persistence false", "set_tcp_nodelay true", *settings]
+        lines = [
+            f"listener {self.port} 127.0.0.1",
+            f"user {getpass.getuser()}",  # as root it would become somebody who cannot read the test's files
+            "persistence false",
+            "set_tcp_nodelay true",
+            *settings,
+        ]
         (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
 
     @property
