@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from drivers.contract import GpioPorts
 
 CLOCK_EVERY = 5.0  # seconds between two looks at the wall clock
-LEDGER_EVERY = 10.0  # seconds between two statements of what was withheld
+LEDGER_EVERY = 60.0  # seconds between two statements of what was withheld
 HEALTH_EVERY = 60.0  # seconds between two health documents while nothing changes
 HEALTH_LOOK = 1.0  # seconds after which a change of any state is published
 GOODBYE_WITHIN = 2.0  # seconds for the publishers to see their last acknowledgements
@@ -243,6 +243,7 @@ class Agent:
             for pipeline in self._pipelines.values():
                 pipeline.stop()
             self._state_withheld_now()
+            self._journal.close_packs()
             await self._end(publishers, GOODBYE_WITHIN)
             await self._end(services)
             await self._journal.close(COMMIT_WITHIN)

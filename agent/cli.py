@@ -58,18 +58,20 @@ class LazyGroup(click.Group):
         with formatter.section(_("Commands")):
             formatter.write_dl([(name, _(text)) for name, text in COMMANDS.items()])
 
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Say what this is, in the language that was installed after this module was imported."""
-        del ctx
-        formatter.write_paragraph()
-        with formatter.indentation():
-            formatter.write_text(_("The agent on a roadside gateway: reads sensors, keeps readings, sends them on."))
 
+def command_line() -> click.Group:
+    """Return the `roadside` command, speaking the language that is installed now."""
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="roadside", prog_name="roadside")
-def roadside() -> None:
-    """Only the subcommands do something."""
+    @click.group(
+        cls=LazyGroup,
+        help=_("The agent on a roadside gateway: reads sensors, keeps their readings and sends them on."),
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    @click.version_option(package_name="roadside", prog_name="roadside")
+    def roadside() -> None:
+        """Only the subcommands do something."""
+
+    return roadside
 
 
 def main() -> None:
@@ -90,7 +92,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        status: Any = roadside.main(prog_name="roadside", standalone_mode=False)
+        status: Any = command_line().main(prog_name="roadside", standalone_mode=False)
     except click.Abort:
         return INTERRUPTED
     except click.ClickException as error:

@@ -43,7 +43,9 @@ max_payload_size = {payload}
 max_inflight_count = 100
 """
 
+# Started by root, mosquitto becomes another user unless told not to, and the kernel then forgets that it dies with us.
 MOSQUITTO = """\
+user root
 listener {port} {host}
 allow_anonymous true
 persistence false
@@ -104,15 +106,14 @@ class Broker:
         """Start and wait until it takes a client; raises BrokerError. After a `stop`, it is at the same port again."""
         self.port = self.port or _free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="roadside-broker-")
-        self._child = self._make(Path(self._folder.name) / "broker.conf")
         try:
-            # iotcore waits for its own child with a blocking sleep
-            await asyncio.to_thread(self._child.start)
+            self._child = self._make(Path(self._folder.name) / "broker.toml")
+            await asyncio.to_thread(self._child.start)  # iotcore waits for its own child with a blocking sleep
             await self._ready()
         except (OSError, RuntimeError, TimeoutError) as error:
             await self.stop()
             raise BrokerError(f"{self.engine} does not start on {LOOPBACK}:{self.port}: {error}") from error
-        except asyncio.CancelledError:
+        except (BrokerError, asyncio.CancelledError):
             await self.stop()
             raise
 

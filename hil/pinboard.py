@@ -97,6 +97,11 @@ class PinBoard:
         async with self._changed:
             await self._changed.wait_for(lambda: all(map(self.claimed, pins)))
 
+    async def left(self, within: float) -> None:
+        """Wait until no agent is connected; raises TimeoutError."""
+        async with asyncio.timeout(within), self._changed:
+            await self._changed.wait_for(lambda: not self.connected)
+
     def stretches(self, pin: int) -> list[tuple[float, float]]:
         """Return the stretches of time (CLOCK_REALTIME seconds) during which no agent listened to, or drove, a pin."""
         past = self._deaf.get(pin, [])
@@ -118,6 +123,8 @@ class PinBoard:
             writer.close()
             for pin in list(self._heard_since):
                 self._release(pin)
+            async with self._changed:
+                self._changed.notify_all()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 

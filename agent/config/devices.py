@@ -31,22 +31,22 @@ SILENT_AFTER_POLLS = 3  # polls that may go unanswered before a device that is p
 class Common:
     """The keys that every device has, but for its port."""
 
-    driver: Annotated[str, Help(N_("what is connected: a name from `roadside drivers`"))]
+    driver: Annotated[str, Help(N_("What is connected: a name from `roadside drivers`"))]
     every: Annotated[
-        float | None, Interval(ge=0.1, le=86_400), Help(N_("how often a device that answers when asked is asked"), "s")
+        float | None, Interval(ge=0.1, le=86_400), Help(N_("How often a device that answers when asked is asked"), "s")
     ] = None
     silent_after: Annotated[
-        float | None, Interval(ge=1, le=604_800), Help(N_("without a value for so long the device is silent"), "s")
+        float | None, Interval(ge=1, le=604_800), Help(N_("Without a value for so long the device is silent"), "s")
     ] = None
     warm_up: Annotated[
-        float | None, Interval(ge=0, le=3600), Help(N_("values are not sent for so long after power-on"), "s")
+        float | None, Interval(ge=0, le=3600), Help(N_("Values are not sent for so long after power-on"), "s")
     ] = None
-    label: Annotated[Labels | None, Help(N_("name of the device, for people"))] = None
-    alarms: Annotated[tuple[AlarmRule, ...], Help(N_("when an alarm is raised"))] = ()
-    sounds_for: Annotated[tuple[str, ...], Help(N_("of an output: the devices whose alarms switch it on"))] = ()
+    label: Annotated[Labels | None, Help(N_("Name of the device, for people"))] = None
+    alarms: Annotated[tuple[AlarmRule, ...], Help(N_("When an alarm is raised"))] = ()
+    sounds_for: Annotated[tuple[str, ...], Help(N_("Of an output: the devices whose alarms switch it on"))] = ()
 
 
-PORT_HELP = N_("the serial port: a path, the name of a shared one from [ports], or a table with path and line")
+PORT_HELP = N_("The serial port: a path, the name of a shared one from [ports], or a table with path and line")
 
 
 def device(
@@ -110,7 +110,7 @@ def _port(
     elif isinstance(value, dict):
         return read(Port, value, where, problems), None
     elif not isinstance(value, str):
-        problems.add(where, _("must be {help}").format(help=_(PORT_HELP)))
+        problems.add(where, _("must be a text in quotes, or a table with path and line"))
     elif value.startswith("/"):
         return Port(path=value), None
     elif value in ports:

@@ -31,18 +31,18 @@ class WrongError(ValueError):
 class Labels:
     """A text for people, in both languages."""
 
-    en: Annotated[str, Len(1), Help(N_("the text in English"))]
-    th: Annotated[str, Len(1), Help(N_("the text in Thai"))]
+    en: Annotated[str, Len(1), Help(N_("The text in English"))]
+    th: Annotated[str, Len(1), Help(N_("The text in Thai"))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
     """The gateway itself and where it stands."""
 
-    id: Annotated[str, Help(N_("unique id of this gateway: lower-case letters, digits and hyphens"))]
-    label: Annotated[Labels | None, Help(N_("name of the place, for people"))] = None
-    latitude: Annotated[float | None, Interval(ge=-90, le=90), Help(N_("north of the equator"), "deg")] = None
-    longitude: Annotated[float | None, Interval(ge=-180, le=180), Help(N_("east of Greenwich"), "deg")] = None
+    id: Annotated[str, Help(N_("Unique id of this gateway: lower-case letters, digits and hyphens"))]
+    label: Annotated[Labels | None, Help(N_("Name of the place, for people"))] = None
+    latitude: Annotated[float | None, Interval(ge=-90, le=90), Help(N_("North of the equator"), "deg")] = None
+    longitude: Annotated[float | None, Interval(ge=-180, le=180), Help(N_("East of Greenwich"), "deg")] = None
 
     def __post_init__(self) -> None:
         if (self.latitude is None) != (self.longitude is None):
@@ -55,21 +55,21 @@ class Uplink:
     """One way up: a broker and how to speak with it. Secrets stand in files; only their names are here."""
 
     id: str
-    url: Annotated[str, Help(N_("the broker: mqtt://host:port, or mqtts://host:port with TLS"))]
-    prefix: Annotated[str, Help(N_("put before every topic, without a slash at either end"))] = ""
+    url: Annotated[str, Help(N_("The broker: mqtt://host:port, or mqtts://host:port with TLS"))]
+    prefix: Annotated[str, Help(N_("Put before every topic, without a slash at either end"))] = ""
     client_id: Annotated[str, Help(N_("MQTT client id; the gateway's id unless given"))] = ""
-    username: Annotated[str | None, Help(N_("user name at the broker"))] = None
-    password_file: Annotated[str | None, Help(N_("file that holds the password"))] = None
-    password_credential: Annotated[str | None, Help(N_("systemd credential that holds the password"))] = None
-    ca_file: Annotated[str | None, Help(N_("certificates (PEM) that the broker's own must lead to"))] = None
+    username: Annotated[str | None, Help(N_("User name at the broker"))] = None
+    password_file: Annotated[str | None, Help(N_("File that holds the password"))] = None
+    password_credential: Annotated[str | None, Help(N_("Systemd credential that holds the password"))] = None
+    ca_file: Annotated[str | None, Help(N_("Certificates (PEM) that the broker's own must lead to"))] = None
     protocol: Annotated[
         Literal["5", "3.1.1"], Help(N_("MQTT version; 3.1.1 cannot tell when the broker refuses a message"))
     ] = "5"
-    compression: Annotated[Literal["deflate", "none"], Help(N_("how packs are sent"))] = "deflate"
-    window: Annotated[int, Interval(ge=2, le=1000), Help(N_("most messages on the way at once"))] = 20
-    keepalive: Annotated[float, Interval(ge=5, le=3600), Help(N_("longest silence towards the broker"), "s")] = 30.0
-    ack_within: Annotated[float, Interval(ge=1, le=600), Help(N_("longest wait for an acknowledgement"), "s")] = 10.0
-    live_within: Annotated[float, Interval(ge=1, le=3600), Help(N_("older readings go up as history"), "s")] = 30.0
+    compression: Annotated[Literal["deflate", "none"], Help(N_("How packs are sent"))] = "deflate"
+    window: Annotated[int, Interval(ge=2, le=1000), Help(N_("Most messages on the way at once"))] = 20
+    keepalive: Annotated[float, Interval(ge=5, le=3600), Help(N_("Longest silence towards the broker"), "s")] = 30.0
+    ack_within: Annotated[float, Interval(ge=1, le=600), Help(N_("Longest wait for an acknowledgement"), "s")] = 10.0
+    live_within: Annotated[float, Interval(ge=1, le=3600), Help(N_("Older readings go up as history"), "s")] = 30.0
 
     def __post_init__(self) -> None:
         self._check_url()
@@ -138,20 +138,20 @@ class Uplink:
 class Journal:
     """Where readings wait until they are acknowledged."""
 
-    folder: Annotated[str, Help(N_("folder on the card"))] = "/var/lib/roadside/journal"
+    folder: Annotated[str, Help(N_("Folder on the card"))] = "/var/lib/roadside/journal"
     commit_interval: Annotated[
-        float, Interval(ge=0.1, le=3600), Help(N_("what a power cut may cost: telemetry younger than this"), "s")
+        float, Interval(ge=0.1, le=3600), Help(N_("What a power cut may cost: telemetry younger than this"), "s")
     ] = 10.0
-    limit: Annotated[int, Ge(MIB), Help(N_("most room the journal takes"), "bytes")] = 256 * MIB
-    young_limit: Annotated[int, Ge(MIB // 16), Help(N_("most memory for what is not yet on the card"), "bytes")] = (
+    limit: Annotated[int, Ge(MIB), Help(N_("Most room the journal takes"), "bytes")] = 256 * MIB
+    young_limit: Annotated[int, Ge(MIB // 16), Help(N_("Most memory for what is not yet on the card"), "bytes")] = (
         16 * MIB
     )
     pack_within: Annotated[
-        float, Interval(gt=0, le=60), Help(N_("readings are gathered for so long before they go up"), "s")
+        float, Interval(gt=0, le=60), Help(N_("Readings are gathered for so long before they go up"), "s")
     ] = 1.0
-    pack_size: Annotated[int, Interval(ge=1, le=10_000), Help(N_("most readings in one message"))] = 100
+    pack_size: Annotated[int, Interval(ge=1, le=10_000), Help(N_("Most readings in one message"))] = 100
     hold_undated: Annotated[
-        float, Interval(ge=0, le=86_400), Help(N_("telemetry waits so long for the right time of day"), "s")
+        float, Interval(ge=0, le=86_400), Help(N_("Telemetry waits so long for the right time of day"), "s")
     ] = 600.0
 
     def __post_init__(self) -> None:
@@ -165,8 +165,8 @@ class Journal:
 class Port:
     """A serial port."""
 
-    path: Annotated[str, Help(N_("the port, best by /dev/serial/by-id"))]
-    line: Annotated[SerialLine | None, Help(N_("line settings such as '9600 8N1'; the driver's own unless given"))] = (
+    path: Annotated[str, Help(N_("The port, best by /dev/serial/by-id"))]
+    line: Annotated[SerialLine | None, Help(N_("Line settings such as '9600 8N1'; the driver's own unless given"))] = (
         None
     )
 
@@ -179,15 +179,15 @@ class Port:
 class Rules:
     """What is done with the values of one quantity: calibrated (value x scale + offset), checked, thinned."""
 
-    offset: Annotated[float, Help(N_("added to each value, after 'scale'"))] = 0.0
-    scale: Annotated[float, Help(N_("each value is multiplied by this"))] = 1.0
+    offset: Annotated[float, Help(N_("Added to each value, after 'scale'"))] = 0.0
+    scale: Annotated[float, Help(N_("Each value is multiplied by this"))] = 1.0
     plausible: Annotated[
-        tuple[float, float] | None, Help(N_("lowest and highest value that can be; others are marked"))
+        tuple[float, float] | None, Help(N_("Lowest and highest value that can be; others are marked"))
     ] = None
-    stuck_after: Annotated[float | None, Gt(0), Help(N_("a value that stays the same so long is a fault"), "s")] = None
-    deadband: Annotated[float | None, Ge(0), Help(N_("smaller changes are not sent"))] = None
-    heartbeat: Annotated[float, Gt(0), Help(N_("with 'deadband': a value goes up at least so often"), "s")] = 300.0
-    window: Annotated[float | None, Gt(0), Help(N_("mean, lowest and highest over this time are sent"), "s")] = None
+    stuck_after: Annotated[float | None, Gt(0), Help(N_("A value that stays the same so long is a fault"), "s")] = None
+    deadband: Annotated[float | None, Ge(0), Help(N_("Smaller changes are not sent"))] = None
+    heartbeat: Annotated[float, Gt(0), Help(N_("With 'deadband': a value goes up at least so often"), "s")] = 300.0
+    window: Annotated[float | None, Gt(0), Help(N_("Mean, lowest and highest over this time are sent"), "s")] = None
 
     def __post_init__(self) -> None:
         if self.scale == 0:
@@ -202,13 +202,13 @@ class Rules:
 class AlarmRule:
     """When an alarm is raised and cleared: exactly one of `above`, `below` and `equals`."""
 
-    name: Annotated[str, Help(N_("name of the alarm, such as 'flood'"))]
-    quantity: Annotated[str, Help(N_("the quantity that is watched"))]
-    above: Annotated[float | None, Help(N_("raised when the value is higher"))] = None
-    below: Annotated[float | None, Help(N_("raised when the value is lower"))] = None
-    equals: Annotated[bool | None, Help(N_("raised when the state is this"))] = None
-    clear: Annotated[float | None, Help(N_("cleared at this value; the limit itself unless given"))] = None
-    hold: Annotated[float, Interval(ge=0, le=86_400), Help(N_("raised only after so long beyond the limit"), "s")] = 0.0
+    name: Annotated[str, Help(N_("Name of the alarm, such as 'flood'"))]
+    quantity: Annotated[str, Help(N_("The quantity that is watched"))]
+    above: Annotated[float | None, Help(N_("Raised when the value is higher"))] = None
+    below: Annotated[float | None, Help(N_("Raised when the value is lower"))] = None
+    equals: Annotated[bool | None, Help(N_("Raised when the state is this"))] = None
+    clear: Annotated[float | None, Help(N_("Cleared at this value; the limit itself unless given"))] = None
+    hold: Annotated[float, Interval(ge=0, le=86_400), Help(N_("Raised only after so long beyond the limit"), "s")] = 0.0
 
     def __post_init__(self) -> None:
         given = [key for key in ("above", "below", "equals") if getattr(self, key) is not None]

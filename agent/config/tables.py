@@ -157,8 +157,7 @@ def _in_table(table: object, location: tuple[str | int, ...], *, missing: bool) 
     path: KeyPath = ()
     node: Any = table
     for position, part in enumerate(location, 1):
-        exists = part in node if isinstance(node, dict) else isinstance(node, list) and isinstance(part, int)
-        if exists:
+        if part in (node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()):
             node = node[part]
         elif not (missing and isinstance(node, dict) and position == len(location)):
             continue

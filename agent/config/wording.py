@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
-from agent.config.hints import Hint, help_of, hints, is_table, split
+from agent.config.hints import Hint, help_of, hints, is_table, origin, split
 from agent.config.problems import nearest, shown
-from agent.i18n import _, ngettext
+from agent.i18n import _
 from drivers.contract import N_, Help
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _TABLE = N_("must be a table of keys and values")
 _LIST = N_("must be a list in square brackets")
 
 # pydantic's error types -> our sentence; what stands in braces comes from the error's context.
-_SENTENCES = {
+SENTENCES = {
     "string_type": N_("must be a text in quotes"),
     "int_type": N_("must be a whole number"),
     "int_from_float": N_("must be a whole number"),
@@ -37,6 +37,10 @@ _SENTENCES = {
     "dataclass_type": _TABLE,
     "tuple_type": _LIST,
     "list_type": _LIST,
+    "string_too_short": N_("is too short: {min_length} letters or more"),
+    "string_too_long": N_("is too long: {max_length} letters or less"),
+    "too_short": N_("is too short: {min_length} values or more"),
+    "too_long": N_("is too long: {max_length} values or less"),
 }
 _ANY_OTHER = N_("is not a value that can stand here")
 _LIMITS = ("gt", "ge", "lt", "le")
@@ -49,6 +53,8 @@ def sentence(details: ErrorDetails, key: str, hint: Hint, table: Hint) -> str:
     `hint` is the type of the key (None if there is no such key), `table` the dataclass that it belongs to.
     """
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
+    if kind == "missing" and origin(split(hint)[0]) is tuple:
+        return _("must be a list of {count} values").format(count=len(get_args(split(hint)[0])))
     if kind == "missing":
         help_text = help_of(hint).text
         return _("is missing: {help}").format(help=_(help_text)) if help_text else _("is missing")
@@ -58,10 +64,8 @@ def sentence(details: ErrorDetails, key: str, hint: Hint, table: Hint) -> str:
         rule = str(context["error"])
     elif kind in {"literal_error", "enum"}:
         return _choice(value, hint, secret=is_secret(key))
-    elif kind in {"too_short", "too_long", "string_too_short", "string_too_long"}:
-        return _length(kind, context)
     else:
-        rule = _(_SENTENCES.get(kind, _ANY_OTHER)).format(limit=_limit(context, help_of(hint)), **context)
+        rule = _(SENTENCES.get(kind, _ANY_OTHER)).format(limit=_limit(context, help_of(hint)), **context)
         if kind == "float_type" and help_of(hint).unit == "s":
             rule = _("must be a duration such as '5 s', or a number of seconds")
     if is_secret(key) or isinstance(value, dict | list):
@@ -91,19 +95,6 @@ def _choice(value: object, hint: Hint, *, secret: bool) -> str:
     return _("{value} is not one of {names}").format(
         value=shown(value), names=", ".join(map(shown, choices))
     ) + nearest(value, choices, or_list=False)
-
-
-def _length(kind: str, context: Mapping[str, Any]) -> str:
-    least, most = context.get("min_length", 0), context.get("max_length", 0)
-    if kind == "string_too_short":
-        return ngettext("cannot be empty", "must have {count} letters or more", least).format(count=least)
-    if kind == "string_too_long":
-        text = ngettext("must have {count} letter or less", "must have {count} letters or less", most)
-        return text.format(count=most)
-    if kind == "too_short":
-        text = ngettext("must have {count} value or more", "must have {count} values or more", least)
-        return text.format(count=least)
-    return ngettext("must have {count} value or less", "must have {count} values or less", most).format(count=most)
 
 
 def _limit(context: Mapping[str, Any], help_: Help) -> str:

@@ -108,6 +108,11 @@ class Journal:
         if self._young.full:
             self._turn_young()
 
+    def close_packs(self) -> None:
+        """Close every pack that still grows, so that it can go up now."""
+        for stream in list(self._opened):
+            self._close_pack(stream)
+
     def keep(self, key: str, value: Any) -> None:  # noqa: ANN401 - any JSON
         """Keep one JSON value under a name across restarts; None forgets it."""
         if value is None:
@@ -237,8 +242,7 @@ class Journal:
 
     def _turn_young(self) -> None:
         """Begin a new file, and remove the oldest ones when they are too many."""
-        for stream in list(self._opened):
-            self._close_pack(stream)
+        self.close_packs()
         self._begin_young()
         while self._young.over:
             self._drop_young()
@@ -311,8 +315,7 @@ class Journal:
 
         `clean`: the agent stops in order, nothing will be appended after this.
         """
-        for stream in list(self._opened):
-            self._close_pack(stream)
+        self.close_packs()
         self._fresh = [pack for pack in self._fresh if not self._is_done(pack)]
         if self._fresh or clean or self._kept_is_due():
             await self._commit(list(self._fresh), clean=clean)

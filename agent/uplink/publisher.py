@@ -187,14 +187,14 @@ class Publisher:
             raise
 
     async def _take_leave(self, link: Link, pump: Pump) -> None:
-        """Wait for what is on its way, with the alarms that still come, and say goodbye.
+        """Wait for what is on its way and what still comes, and say goodbye.
 
-        If that does not succeed in time, the last will speaks for us.
+        What does not go up in time stays in the journal; without time for the status, the last will speaks for us.
         """
         self._documents.put(STATUS, Document(self._status(Presence.STOPPED), retain=True))
         with suppress(LinkError, TimeoutError):
             async with asyncio.timeout(FAREWELL_WITHIN):
-                await pump.run_dry(self._queues[:2])
+                await pump.run_dry(self._queues)
                 if not self._documents.waits(STATUS):
                     await link.goodbye()
 

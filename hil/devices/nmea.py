@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 KNOT = 1852 / 3600  # m/s
 MINUTE = 1 / 60  # degrees
+SPEED_STEP = 0.001  # m/s; the wire's thousandth of a knot is half of it, and nobody needs that
 
 
 def sentence(body: str) -> bytes:
@@ -79,7 +80,7 @@ class Nmea(Talker):
         satellites = round(self._satellites.step())
         place = f"{angle(latitude, 2, 'N', 'S')},{angle(longitude, 3, 'E', 'W')}"
         rmc = Frame(
-            sentence(f"GNRMC,{clock},A,{place},{knots:.3f},,{date},,,A"), (Said("speed", knots * KNOT, 0.001 * KNOT),)
+            sentence(f"GNRMC,{clock},A,{place},{knots:.3f},,{date},,,A"), (Said("speed", knots * KNOT, SPEED_STEP),)
         )
         gga = Frame(
             sentence(f"GNGGA,{clock},{place},1,{satellites:02d},{hdop:.2f},{altitude:.1f},M,-25.4,M,,"),

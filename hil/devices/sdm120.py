@@ -55,7 +55,7 @@ class Sdm120:
     """A meter. Of its line's faults it can show a leading 00, an echo of the request, and the ailments of `Ailment`."""
 
     # A reader asks for the meter's parameters in several requests and makes readings when the last is answered.
-    settles = 1.0
+    settles = 0.5
 
     def __init__(
         self,

@@ -1,0 +1,132 @@
+"""`roadside status`: asks the running agent how it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.commands import root_option
+from agent.control import SOCKET, ControlError, ask
+from agent.host.environment import environment
+from agent.host.paths import Paths
+from agent.i18n import _, pad, width
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+NOT_ASKED = 1
+TROUBLED = 2
+
+
+@click.command(help=_("Ask the running agent how it is; exit status 2 if something is not as it should be."))
+@root_option
+@click.option("--json", "as_json", is_flag=True, help=_("Print everything, for machines."))
+def command(root: Path, as_json: bool) -> int:
+    """Ask for the status and print it."""
+    try:
+        document = asyncio.run(ask(Paths(root, environment()).runtime / SOCKET, {"do": "status"}))
+    except ControlError as error:
+        click.echo(str(error), err=True)
+        return NOT_ASKED
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    else:
+        for line in lines(document):
+            click.echo(line)
+    return TROUBLED if troubles(document) else 0
+
+
+def lines(document: dict[str, Any]) -> Iterator[str]:
+    """Yield the status as lines that a person reads."""
+    yield _("{gateway}, Roadside {version}, running for {time}").format(
+        gateway=document["gateway"], version=document["version"], time=duration(document["running_for"])
+    )
+    yield ""
+    yield from table([_device(name, device) for name, device in document["devices"].items()])
+    yield ""
+    for name, uplink in document["uplinks"].items():
+        waiting = sum(document["journal"]["waiting"].get(name, {}).values())
+        text = _("{name}: {state}, {acked} messages acknowledged, {waiting} readings waiting")
+        yield text.format(name=name, state=word(uplink["state"]), acked=uplink["acked"], waiting=waiting)
+    clock = document["clock"]
+    if clock["synchronised"]:
+        yield _("clock: synchronised by {source}").format(source=clock["source"])
+    else:
+        yield _("clock: not synchronised; readings are dated once it is")
+    for trouble in troubles(document):
+        yield _("trouble: {text}").format(text=trouble)
+
+
+def troubles(document: dict[str, Any]) -> list[str]:
+    """Return all that is not as it should be."""
+    found = []
+    for name, device in document["devices"].items():
+        if device["state"] not in {"ok", "waiting"}:
+            found.append(f"{name}: {device.get('trouble') or word(device['state'])}")
+        found += [_("{name}: alarm '{alarm}'").format(name=name, alarm=alarm) for alarm in device.get("alarms", ())]
+    found += [f"{name}: {uplink['message']}" for name, uplink in document["uplinks"].items() if uplink["message"]]
+    found += [_("journal: {text}").format(text=text) for text in document["journal"]["faults"].values()]
+    found += document.get("configuration", {}).get("problems", [])
+    return found
+
+
+def _device(name: str, device: dict[str, Any]) -> list[str]:
+    values = []
+    for quantity, value in device["values"].items():
+        shown = word(value["reason"]) if "reason" in value else _number(value["value"])
+        values.append(f"{quantity} {shown} {value.get('unit', '')}".rstrip())
+    ago = min((value["ago"] for value in device["values"].values()), default=None)
+    heard = "" if ago is None else _("{time} ago").format(time=duration(ago))
+    return [name, word(device["state"]), heard, ", ".join(values)]
+
+
+def _number(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def word(state: str) -> str:
+    """Return a state in the language of the technician."""
+    return {
+        "ok": _("ok"),
+        "waiting": _("waiting"),
+        "silent": _("silent"),
+        "missing": _("missing"),
+        "not_permitted": _("not permitted"),
+        "taken": _("taken"),
+        "unplugged": _("unplugged"),
+        "failed": _("failed"),
+        "quarantined": _("quarantined"),
+        "online": _("online"),
+        "connecting": _("connecting"),
+        "stopped": _("stopped"),
+        "no_echo": _("no echo"),
+        "no_fix": _("no fix"),
+        "warming_up": _("warming up"),
+        "out_of_range": _("out of range"),
+        "invalid": _("invalid"),
+    }.get(state, state)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in the one unit that fits."""
+    for limit, divisor, text in (
+        (120, 1, _("{n} s")),
+        (7200, 60, _("{n} min")),
+        (172_800, 3600, _("{n} h")),
+    ):
+        if seconds < limit:
+            return text.format(n=round(seconds / divisor))
+    return _("{n} days").format(n=round(seconds / 86_400))
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    """Align the cells of rows by the width they have in a terminal."""
+    if not rows:
+        return
+    widths = [max(width(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(pad(cell, cells) for cell, cells in zip(row, widths, strict=True)).rstrip()

@@ -1,0 +1,188 @@
+"""Finding the reading of each emission, one quantity of one device at a time.
+
+Emissions and readings come sorted by time. What is said once (samples) is paired by value and time; what may be
+repeated (states, totals) is first reduced to its changes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hil.emissions import Emission
+    from hil.packs import Received
+
+SAME_INSTANT = 0.0015  # seconds; times go up in whole milliseconds
+
+
+@dataclass(slots=True)
+class Matches:
+    """What became of the emissions (by index) and of the readings of one quantity."""
+
+    received: set[int] = field(default_factory=set)
+    doubled: list[Received] = field(default_factory=list)
+    misdated: list[tuple[Received, int | None]] = field(
+        default_factory=list
+    )  # and the emission with that value, if any
+
+
+def samples(emissions: Sequence[Emission], readings: Sequence[Received], tolerance: float) -> Matches:
+    """Match readings that go up once each. A reading without value that no device emitted is the agent's own remark."""
+    matches = Matches()
+    left = _pair(emissions, readings, tolerance, matches)
+    for reading in left:
+        if reading.value is not None:
+            _explain(reading, emissions, tolerance, matches)
+    return matches
+
+
+def states(
+    emissions: Sequence[Emission], readings: Sequence[Received], tolerance: float, unheard: frozenset[int]
+) -> Matches:
+    """Match changes of a state that may be repeated at any time; `unheard` are emissions that may have gone unheard."""
+    matches = Matches()
+    valued = [reading for reading in readings if reading.value is not None]
+    changes = []
+    told, at = not emissions[0].value, -math.inf
+    for number, reading in enumerate(valued):
+        utc = _utc(reading)
+        # A change that nobody heard makes the next report of a state news, even if it repeats the last one.
+        behind = any(at < emissions[index].at <= utc for index in unheard)
+        if reading.value != told or behind:
+            changes.append(reading)
+        elif number and _same_instant(reading, valued[number - 1]):
+            matches.doubled.append(reading)
+        elif not _true(reading, emissions, tolerance):
+            matches.misdated.append((reading, None))
+        told, at = bool(reading.value), utc
+    for reading in _pair(emissions, changes, tolerance, matches):
+        if not _true(reading, emissions, tolerance):
+            _explain(reading, emissions, tolerance, matches)
+    return matches
+
+
+def counts(
+    emissions: Sequence[Emission], readings: Sequence[Received], tolerance: float, deaf: frozenset[int]
+) -> Matches:
+    """Match increments of a total that may be repeated at any time; `deaf` are emissions that should not be in it."""
+    matches = Matches()
+    step = emissions[0].step
+    order: list[int] = []  # the emissions that are in the total, in the order in which they came into it
+    valued = [reading for reading in readings if isinstance(reading.value, int | float)]
+    total, before = 0.0, -math.inf
+    for number, reading in enumerate(valued):
+        assert isinstance(reading.value, int | float)  # noqa: S101 - filtered above
+        tips = round((reading.value - total) / step)
+        if tips < 0:  # a total that falls back has forgotten its last increments
+            matches.received.difference_update(order[tips:])
+            del order[tips:]
+        elif tips == 0 and number and total > 0 and _same_instant(reading, valued[number - 1]):
+            matches.doubled.append(reading)
+        open_ = [i for i in range(len(emissions)) if i not in matches.received]
+        near = sorted((i for i in open_ if _in_time(reading, emissions[i], tolerance)), key=lambda i: (i in deaf, i))
+        open_ = [i for i in open_ if i not in deaf]
+        # Several at once may have been counted since the total before, as long as the last of them is now.
+        since = [i for i in open_ if before < emissions[i].at < _utc(reading) and i not in near] if near else []
+        taken = (near + since[::-1])[: max(tips, 0)]
+        for _ in range(tips - len(taken)):
+            elsewhere = next((i for i in open_ if i not in taken and i not in {it for _, it in matches.misdated}), None)
+            if elsewhere is None:
+                matches.doubled.append(reading)
+            else:
+                matches.misdated.append((reading, elsewhere))
+        matches.received.update(taken)
+        order += sorted(taken)
+        total, before = float(reading.value), _utc(reading)
+    return matches
+
+
+def unspoken(readings: Iterable[Received]) -> Matches:
+    """Match what no device ever said: nothing but the state or total at rest is right."""
+    return Matches(misdated=[(reading, None) for reading in readings if reading.value])
+
+
+def _pair(
+    emissions: Sequence[Emission], readings: Sequence[Received], tolerance: float, matches: Matches
+) -> list[Received]:
+    """Pair as many as can be paired, and return the readings that are left.
+
+    Each emission takes, of the readings that fit it, the one whose time runs out first: for intervals that is the best
+    there is (Glover 1967, maximum matching in a convex bipartite graph).
+    """
+    left = list(readings)
+    widest = max((reading.uncertainty for reading in readings), default=0.0) + tolerance
+    start = 0
+    for index, emission in enumerate(emissions):
+        while start < len(left) and _utc(left[start]) < emission.at - widest:
+            start += 1
+        best: int | None = None
+        for place in range(start, len(left)):
+            reading = left[place]
+            if _utc(reading) > emission.at + widest:
+                break
+            if (
+                _same(reading, emission)
+                and _in_time(reading, emission, tolerance)
+                and (best is None or _deadline(reading) < _deadline(left[best]))
+            ):
+                best = place
+        if best is not None:
+            del left[best]
+            matches.received.add(index)
+    return left
+
+
+def _explain(reading: Received, emissions: Sequence[Emission], tolerance: float, matches: Matches) -> None:
+    """Say what a reading is that no emission was left for: another's double, or one that is dated wrongly."""
+    alike = [index for index, emission in enumerate(emissions) if _same(reading, emission)]
+    if any(index in matches.received and _in_time(reading, emissions[index], tolerance) for index in alike):
+        matches.doubled.append(reading)
+        return
+    taken = matches.received | {index for _, index in matches.misdated if index is not None}
+    nearest = min(
+        (index for index in alike if index not in taken),
+        key=lambda index: abs(emissions[index].at - _utc(reading)),
+        default=None,
+    )
+    matches.misdated.append((reading, nearest))
+
+
+def _same(reading: Received, emission: Emission) -> bool:
+    if emission.value is None or reading.value is None:
+        return reading.value is emission.value and reading.reason == emission.reason
+    if isinstance(emission.value, bool) or isinstance(reading.value, bool):
+        return reading.value is emission.value
+    if isinstance(emission.value, str) or isinstance(reading.value, str):
+        return reading.value == emission.value
+    rounding = emission.step / 2 + 1e-9 * max(1.0, abs(emission.value))
+    return reading.unit == emission.unit and abs(reading.value - emission.value) <= rounding
+
+
+def _true(reading: Received, emissions: Sequence[Emission], tolerance: float) -> bool:
+    """Tell whether a state was the true one at about the time of the reading."""
+    margin = tolerance + reading.uncertainty
+    before = [emission for emission in emissions if emission.at <= _utc(reading) - margin]
+    around = [emission for emission in emissions if abs(emission.at - _utc(reading)) < margin]
+    at_first = before[-1].value if before else not emissions[0].value
+    return reading.utc is not None and reading.value in {at_first, *(emission.value for emission in around)}
+
+
+def _in_time(reading: Received, emission: Emission, tolerance: float) -> bool:
+    return abs(_utc(reading) - emission.at) <= tolerance + reading.uncertainty
+
+
+def _deadline(reading: Received) -> float:
+    return _utc(reading) + reading.uncertainty
+
+
+def _same_instant(reading: Received, other: Received) -> bool:
+    return abs(_utc(reading) - _utc(other)) < SAME_INSTANT
+
+
+def _utc(reading: Received) -> float:
+    """Return when; a reading that was never dated comes after all others, and is in time for nothing."""
+    return math.inf if reading.utc is None else reading.utc
