@@ -100,18 +100,20 @@ def _check_buses(ports: Mapping[str, Port], devices: Mapping[str, Device], probl
         if device.bus is not None:
             users.setdefault(device.bus, []).append(device)
     for bus, sharing in users.items():
-        for device in sharing:
-            if isinstance(device.driver, ListeningDriver) and len(sharing) > 1:
+        talkers = [device for device in sharing if isinstance(device.driver, ListeningDriver)]
+        if talkers and len(sharing) > 1:
+            for device in talkers:
                 other = next(each.id for each in sharing if each is not device)
                 text = _("'{driver}' speaks unasked and cannot share '{port}' with {other}")
                 text = text.format(driver=device.driver.name, port=bus, other=other)
                 problems.add(("devices", device.id, "port"), text)
-        lines = {
-            str(each.driver.line): each.id
-            for each in sharing
-            if isinstance(each.driver, ListeningDriver | PollingDriver)
-        }
-        if len(lines) > 1 and bus in ports and ports[bus].line is None:
-            wishes = ", ".join(f"{device}: {line}" for line, device in lines.items())
-            text = _("needs 'line', because its devices differ ({wishes}); set them all alike")
-            problems.add(("ports", bus), text.format(wishes=wishes))
+        elif bus in ports and ports[bus].line is None:
+            _check_lines(bus, sharing, problems)
+
+
+def _check_lines(bus: str, sharing: Iterable[Device], problems: Problems) -> None:
+    lines = {str(each.driver.line): each.id for each in sharing if isinstance(each.driver, PollingDriver)}
+    if len(lines) > 1:
+        wishes = ", ".join(f"{device}: {line}" for line, device in lines.items())
+        text = _("needs 'line', because its devices differ ({wishes}); set them all alike")
+        problems.add(("ports", bus), text.format(wishes=wishes))

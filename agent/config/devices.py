@@ -18,7 +18,7 @@ from drivers import registry
 from drivers.contract import N_, Driver, Help, InputDriver, OutputDriver, PollingDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from agent.config.locate import KeyPath
     from agent.config.problems import Problems
@@ -50,7 +50,7 @@ PORT_HELP = N_("The serial port: a path, the name of a shared one from [ports], 
 
 
 def device(
-    name: str, table: Mapping[str, Any], path: KeyPath, ports: Iterable[str], problems: Problems
+    name: str, table: Mapping[str, Any], path: KeyPath, ports: Collection[str], problems: Problems
 ) -> Device | None:
     """Make a device of its table; None if anything was wrong. `ports` are the names of the shared ports."""
     common = read(Common, {key: value for key, value in table.items() if key in hints(Common)}, path, problems)
@@ -96,7 +96,7 @@ def _driver(name: object, path: KeyPath, problems: Problems) -> Driver | None:
 
 
 def _port(
-    table: Mapping[str, Any], driver: Driver, path: KeyPath, ports: Iterable[str], problems: Problems
+    table: Mapping[str, Any], driver: Driver, path: KeyPath, ports: Collection[str], problems: Problems
 ) -> tuple[Port | None, str | None]:
     """Return the port of its own, or the name of the shared one."""
     where = (*path, "port")
@@ -134,6 +134,9 @@ def _rules(
     for key, value in rest.items():
         if quantities is None and isinstance(value, dict):
             read(Rules, value, (*path, key), problems)
+        elif key not in known and isinstance(value, dict):
+            text = _("is neither a known key nor a quantity of this device")
+            problems.add((*path, key), text + nearest(key, quantities or known))
         elif key not in known:
             problems.add((*path, key), unknown_key(key, known))
         elif not isinstance(value, dict):

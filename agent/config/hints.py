@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from drivers.contract import Help
@@ -14,6 +15,11 @@ Hint: TypeAlias = Any  # whatever may stand behind the colon of a field: a class
 
 def hints(cls: Hint) -> Mapping[str, Hint]:
     """Return the hints of a dataclass's fields, with what they are annotated with."""
+    return _hints(cls)
+
+
+@cache
+def _hints(cls: Hint) -> Mapping[str, Hint]:
     found = get_type_hints(cls, include_extras=True)
     return {each.name: found[each.name] for each in dataclasses.fields(cls) if each.init}
 

@@ -16,6 +16,7 @@ from agent.config.overrides import override
 from agent.config.plain import plain
 from agent.config.problems import ConfigError, Problem, Problems, Source, dotted, nearest
 from agent.config.tables import read
+from agent.config.wording import NOT_A_TABLE
 from agent.i18n import _
 
 if TYPE_CHECKING:
@@ -88,8 +89,10 @@ def _config(document: Mapping[str, Any], problems: Problems) -> Config | None:
         problems.add(("uplinks",), _("is missing: a gateway needs at least one, such as [uplinks.city]"))
     journal = read(Journal, _table(document, "journal", problems), ("journal",), problems)
     ports = _each(document, "ports", problems, lambda _name, table, path: read(Port, table, path, problems))
-    named = list(_table(document, "ports", problems))
-    devices = _each(document, "devices", problems, lambda name, table, path: device(name, table, path, named, problems))
+    shared = _table(document, "ports", problems).keys()
+    devices = _each(
+        document, "devices", problems, lambda name, table, path: device(name, table, path, shared, problems)
+    )
     if gateway is not None:
         uplinks = {
             name: uplink if uplink.client_id else dataclasses.replace(uplink, client_id=gateway.id)
@@ -120,20 +123,21 @@ def _each(
     """Make something of each named table of a section; those that are wrong are left out."""
     made: dict[str, T] = {}
     tables = _table(document, section, problems)
-    for name in tables:
+    for name, table in tables.items():
         path = (section, name)
         _check_identifier(name, path, problems)
-        one = make(name, _table(tables, name, problems, section), path)
-        if one is not None:
+        if not isinstance(table, dict):
+            problems.add(path, _(NOT_A_TABLE))
+        elif (one := make(name, table, path)) is not None:
             made[name] = one
     return made
 
 
-def _table(parent: Mapping[str, Any], name: str, problems: Problems, *above: str) -> Mapping[str, Any]:
-    table = parent.get(name, {})
+def _table(document: Mapping[str, Any], section: str, problems: Problems) -> Mapping[str, Any]:
+    table = document.get(section, {})
     if isinstance(table, dict):
         return table
-    problems.add((*above, name), _("must be a table of keys and values"))
+    problems.add((section,), _(NOT_A_TABLE))
     return {}
 
 

@@ -29,8 +29,8 @@ class Problem:
     def __str__(self) -> str:
         where = self.place if self.line is None else f"{self.place}:{self.line}"
         if self.place == OVERRIDE:
-            return f"{where} {self.key}: {self.text}"
-        return f"{where}: {self.key}: {self.text}" if self.key else f"{where}: {self.text}"
+            return printable(f"{where} {self.key}: {self.text}")
+        return printable(f"{where}: {self.key}: {self.text}" if self.key else f"{where}: {self.text}")
 
 
 OVERRIDE = "--set"
@@ -101,12 +101,16 @@ def dotted(path: KeyPath) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a wrong value for a message: one printable line, never long."""
+    """Return a wrong value for a message, never long."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     if len(text) > LONGEST_SHOWN:
         text = text[:LONGEST_SHOWN] + "..."
-    text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
     return f"'{text}'" if isinstance(value, str) else text
+
+
+def printable(text: str) -> str:
+    """Return a text as one line that cannot play tricks with a terminal."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def nearest(word: str, known: Iterable[str], *, or_list: bool = True) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args
 
 from pydantic import (
@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from agent.config import units
-from agent.config.hints import Hint, at, help_of, hints, is_table, origin, split
+from agent.config.hints import Hint, help_of, hints, is_table, origin, split
 from agent.config.model import WrongError
 from agent.config.wording import sentence
 from agent.i18n import _
@@ -60,8 +60,7 @@ def read(
             cause = details.get("ctx", {}).get("error")
             if isinstance(cause, WrongError) and cause.key:
                 where = (*where, cause.key)
-            key = str(where[-1]) if where else ""
-            problems.add((*path, *where), sentence(details, key, at(cls, where), split(at(cls, where[:-1]))[0]))
+            problems.add((*path, *where), sentence(details, table, where, cls))
         return None
     try:
         return cls(**_given(values), **given)
@@ -81,14 +80,10 @@ def _blamed(error: ValueError, cls: Hint) -> tuple[KeyPath, str]:
 
 def mirror(cls: Hint, leave_out: frozenset[str] = frozenset()) -> type[BaseModel]:
     """Return the pydantic model of a dataclass."""
-    if (cls, leave_out) not in _mirrors:
-        _mirrors[cls, leave_out] = _model(cls, leave_out)
-    return _mirrors[cls, leave_out]
+    return _model(cls, leave_out)
 
 
-_mirrors: dict[tuple[Hint, frozenset[str]], type[BaseModel]] = {}
-
-
+@cache
 def _model(cls: Hint, leave_out: frozenset[str]) -> type[BaseModel]:
     fields: dict[str, Any] = {
         _PREFIX + each.name: (_mirrored(hints(cls)[each.name]), _default(each))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
-from agent.config.hints import Hint, help_of, hints, is_table, origin, split
+from agent.config.hints import Hint, at, help_of, hints, is_table, origin, split
+from agent.config.model import WrongError
 from agent.config.problems import nearest, shown
 from agent.i18n import _
 from drivers.contract import N_, Help
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-_TABLE = N_("must be a table of keys and values")
+    from agent.config.locate import KeyPath
+
+NOT_A_TABLE = N_("must be a table of keys and values")
 _LIST = N_("must be a list in square brackets")
 
 # pydantic's error types -> our sentence; what stands in braces comes from the error's context.
@@ -30,11 +33,11 @@ SENTENCES = {
     "less_than_equal": N_("must be {limit} or less"),
     "multiple_of": N_("must be a multiple of {multiple_of}"),
     "string_pattern_mismatch": N_("must have the form {pattern}"),
-    "dict_type": _TABLE,
-    "mapping_type": _TABLE,
-    "model_type": _TABLE,
-    "model_attributes_type": _TABLE,
-    "dataclass_type": _TABLE,
+    "dict_type": NOT_A_TABLE,
+    "mapping_type": NOT_A_TABLE,
+    "model_type": NOT_A_TABLE,
+    "model_attributes_type": NOT_A_TABLE,
+    "dataclass_type": NOT_A_TABLE,
     "tuple_type": _LIST,
     "list_type": _LIST,
     "string_too_short": N_("is too short: {min_length} letters or more"),
@@ -47,21 +50,22 @@ _LIMITS = ("gt", "ge", "lt", "le")
 _SECRETS = ("pass", "secret", "token", "psk", "private")
 
 
-def sentence(details: ErrorDetails, key: str, hint: Hint, table: Hint) -> str:
-    """Return what is wrong with the value of one key, and what would be right.
-
-    `hint` is the type of the key (None if there is no such key), `table` the dataclass that it belongs to.
-    """
-    kind, context, value = details["type"], details.get("ctx", {}), details["input"]
+def sentence(details: ErrorDetails, table: Mapping[str, Any], path: KeyPath, cls: Hint) -> str:
+    """Return what is wrong with the value at a path within a table, and what would be right; `cls` is the table's."""
+    kind, context = details["type"], details.get("ctx", {})
+    key, hint, value = str(path[-1]) if path else "", at(cls, path), _written(table, path)
     if kind == "missing" and origin(split(hint)[0]) is tuple:
         return _("must be a list of {count} values").format(count=len(get_args(split(hint)[0])))
     if kind == "missing":
         help_text = help_of(hint).text
         return _("is missing: {help}").format(help=_(help_text)) if help_text else _("is missing")
     if kind == "extra_forbidden":
-        return unknown_key(key, hints(table) if is_table(table) else {})
+        around = split(at(cls, path[:-1]))[0]
+        return unknown_key(key, hints(around) if is_table(around) else {})
     if kind == "value_error":
         rule = str(context["error"])
+        if isinstance(context["error"], WrongError):
+            return rule  # about a table, not about the one value
     elif kind in {"literal_error", "enum"}:
         return _choice(value, hint, secret=is_secret(key))
     else:
@@ -71,6 +75,16 @@ def sentence(details: ErrorDetails, key: str, hint: Hint, table: Hint) -> str:
     if is_secret(key) or isinstance(value, dict | list):
         return rule
     return _("{rule}, not {value}").format(rule=rule, value=shown(value))
+
+
+def _written(table: Mapping[str, Any], path: KeyPath) -> object:
+    """Return a value as it was written, which is not always what pydantic was given; None if there is none."""
+    node: Any = table
+    for part in path:
+        if part not in (node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()):
+            return None
+        node = node[part]
+    return node
 
 
 def unknown_key(key: str, known: Mapping[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""Tests of the command line, its languages and its logs."""
