@@ -91,7 +91,7 @@ def _match(
         return unspoken(readings)
     match emissions[0].kind:
         case Kind.SAMPLE:
-            return samples(emissions, readings, tolerance)
+            return samples(emissions, readings, tolerance, _covered(emissions, (*deaf, *cuts)))
         case Kind.STATE:
             return states(emissions, readings, tolerance, _covered(emissions, (*deaf, *cuts)))
         case Kind.COUNT:

@@ -1,12 +1,14 @@
 """Finding the reading of each emission, one quantity of one device at a time.
 
 Emissions and readings come sorted by time. What is said once (samples) is paired by value and time; what may be
-repeated (states, totals) is first reduced to its changes.
+repeated (states, totals) is first reduced to its changes. `unheard` are the emissions that may have gone unheard.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,10 +32,12 @@ class Matches:
     )  # and the emission with that value, if any
 
 
-def samples(emissions: Sequence[Emission], readings: Sequence[Received], tolerance: float) -> Matches:
+def samples(
+    emissions: Sequence[Emission], readings: Sequence[Received], tolerance: float, unheard: frozenset[int]
+) -> Matches:
     """Match readings that go up once each. A reading without value that no device emitted is the agent's own remark."""
     matches = Matches()
-    left = _pair(emissions, readings, tolerance, matches)
+    left = _pair(emissions, readings, tolerance, unheard, matches)
     for reading in left:
         if reading.value is not None:
             _explain(reading, emissions, tolerance, matches)
@@ -43,7 +47,7 @@ def samples(emissions: Sequence[Emission], readings: Sequence[Received], toleran
 def states(
     emissions: Sequence[Emission], readings: Sequence[Received], tolerance: float, unheard: frozenset[int]
 ) -> Matches:
-    """Match changes of a state that may be repeated at any time; `unheard` are emissions that may have gone unheard."""
+    """Match changes of a state that may be repeated at any time."""
     matches = Matches()
     valued = [reading for reading in readings if reading.value is not None]
     changes = []
@@ -59,7 +63,7 @@ def states(
         elif not _true(reading, emissions, tolerance):
             matches.misdated.append((reading, None))
         told, at = bool(reading.value), utc
-    for reading in _pair(emissions, changes, tolerance, matches):
+    for reading in _pair(emissions, changes, tolerance, unheard, matches):
         if not _true(reading, emissions, tolerance):
             _explain(reading, emissions, tolerance, matches)
     return matches
@@ -106,34 +110,59 @@ def unspoken(readings: Iterable[Received]) -> Matches:
 
 
 def _pair(
-    emissions: Sequence[Emission], readings: Sequence[Received], tolerance: float, matches: Matches
+    emissions: Sequence[Emission],
+    readings: Sequence[Received],
+    tolerance: float,
+    unheard: frozenset[int],
+    matches: Matches,
 ) -> list[Received]:
-    """Pair as many as can be paired, and return the readings that are left.
+    """Pair as many as can be paired, first the emissions that must have been heard; return the readings that are left.
 
-    Each emission takes, of the readings that fit it, the one whose time runs out first: for intervals that is the best
-    there is (Glover 1967, maximum matching in a convex bipartite graph).
+    Equal values within the tolerance of each other make it unknown which reading is whose. So this looks for a maximum
+    matching, by augmenting paths: an emission that has found a reading never goes without one again.
     """
-    left = list(readings)
+    choices = _choices(emissions, readings, tolerance)
+    owner: dict[int, int] = {}  # reading -> emission
+    held: dict[int, int] = {}  # emission -> reading
+    for index in sorted(range(len(emissions)), key=lambda index: (index in unheard, index)):
+        _augment(index, choices, owner, held)
+    matches.received.update(held)
+    return [reading for place, reading in enumerate(readings) if place not in owner]
+
+
+def _choices(emissions: Sequence[Emission], readings: Sequence[Received], tolerance: float) -> list[list[int]]:
+    """Return, for each emission, the readings that may be its own."""
     widest = max((reading.uncertainty for reading in readings), default=0.0) + tolerance
-    start = 0
-    for index, emission in enumerate(emissions):
-        while start < len(left) and _utc(left[start]) < emission.at - widest:
-            start += 1
-        best: int | None = None
-        for place in range(start, len(left)):
-            reading = left[place]
-            if _utc(reading) > emission.at + widest:
-                break
-            if (
-                _same(reading, emission)
-                and _in_time(reading, emission, tolerance)
-                and (best is None or _deadline(reading) < _deadline(left[best]))
-            ):
-                best = place
-        if best is not None:
-            del left[best]
-            matches.received.add(index)
-    return left
+    times = [_utc(reading) for reading in readings]
+    return [
+        [
+            place
+            for place in range(bisect_left(times, emission.at - widest), bisect_right(times, emission.at + widest))
+            if _same(readings[place], emission) and _in_time(readings[place], emission, tolerance)
+        ]
+        for emission in emissions
+    ]
+
+
+def _augment(root: int, choices: Sequence[Sequence[int]], owner: dict[int, int], held: dict[int, int]) -> None:
+    """Find a reading for one emission, if need be by giving others another one of theirs."""
+    asked_by: dict[int, int] = {}  # reading -> the emission that would take it
+    queue = deque([root])
+    while queue:
+        emission = queue.popleft()
+        for reading in choices[emission]:
+            if reading in asked_by:
+                continue
+            asked_by[reading] = emission
+            if reading in owner:
+                queue.append(owner[reading])
+                continue
+            free: int | None = reading
+            while free is not None:
+                taker = asked_by[free]
+                owner[free] = taker
+                held[taker], free = free, held.get(taker)
+            return
 
 
 def _explain(reading: Received, emissions: Sequence[Emission], tolerance: float, matches: Matches) -> None:
@@ -173,10 +202,6 @@ def _true(reading: Received, emissions: Sequence[Emission], tolerance: float) ->
 
 def _in_time(reading: Received, emission: Emission, tolerance: float) -> bool:
     return abs(_utc(reading) - emission.at) <= tolerance + reading.uncertainty
-
-
-def _deadline(reading: Received) -> float:
-    return _utc(reading) + reading.uncertainty
 
 
 def _same_instant(reading: Received, other: Received) -> bool:
