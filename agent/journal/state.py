@@ -45,6 +45,11 @@ class State:
             known.update(by_key.get(key, ()))
         return known
 
+    def forget(self, key: Key) -> None:
+        """Forget what was done of an epoch that nothing is left of."""
+        for by_key in self.done.values():
+            by_key.pop(key, None)
+
     def accounted_by(self, uplink: str, key: Key) -> Ranges:
         """Return what one uplink has delivered or the ledger has given up."""
         return Ranges([*self.done.get(uplink, {}).get(key, ()), *self.done.get(LEDGERED, {}).get(key, ())])

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.logs import Log
 
 
 class Fault(StrEnum):
@@ -12,6 +16,29 @@ class Fault(StrEnum):
     YOUNG = "young_end"  # tmpfs refuses: what comes now would not survive a crash
     CARD = "card"  # the card refuses: what comes now would not survive a power cut
     DAMAGED = "damaged"  # something could not be read back at start
+
+
+class Faults:
+    """The faults that stand, each logged when it comes, changes or goes."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._standing: dict[Fault, str] = {}
+
+    def put(self, fault: Fault, message: str) -> None:
+        """A fault stands."""
+        if self._standing.get(fault) != message:
+            self._log.error("journal_fault", fault=fault.value, detail=message)
+        self._standing[fault] = message
+
+    def clear(self, fault: Fault) -> None:
+        """A fault is over, if it stood."""
+        if self._standing.pop(fault, None) is not None:
+            self._log.info("journal_well", fault=fault.value)
+
+    def messages(self) -> dict[str, str]:
+        """Return what stands, by name."""
+        return {fault.value: message for fault, message in self._standing.items()}
 
 
 @dataclass(slots=True, frozen=True)

@@ -62,9 +62,8 @@ class Young:
                 else:
                     yield number, found
 
-    def write(self, kind: Kind, payload: bytes) -> None:
-        """Append one frame to the file that is being written."""
-        data = frame(kind, payload)
+    def write(self, data: bytes) -> None:
+        """Append one frame, or several at once, to the file that is being written."""
         if self._file is None:
             message = "the young end was not begun"
             raise OSError(message)
@@ -77,7 +76,7 @@ class Young:
         number = self.number + 1
         self._file = self._disk.create(_name(number))
         self._written.append(_Written(number, 0))
-        self.write(Kind.SNAPSHOT, snapshot)
+        self.write(frame(Kind.SNAPSHOT, snapshot))
 
     @property
     def full(self) -> bool:

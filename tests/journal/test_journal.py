@@ -19,7 +19,7 @@ async def fetched(journal, outbox, lane=Lane.HISTORY):
     while True:
         there.clear()
         packs += drain(outbox, lane)
-        if not journal._loading:
+        if not journal._fetching.under_way:
             return packs
         async with asyncio.timeout(5):
             await there.wait()
@@ -223,9 +223,6 @@ async def test_beyond_the_limit_the_oldest_telemetry_goes_into_the_ledger_and_al
         journal.append(Stream.TELEMETRY, bench.readings(5000))
         await journal.commit()
         journal._card.close()  # small segments, so that the limit is met soon
-        journal._limits = type(journal._limits)(**{
-            field: getattr(journal._limits, field) for field in ("folder", "commit_interval", "pack_within")
-        } | {"limit": 1 << 20, "young_limit": 1 << 18})
     outbox = journal.outbox("city")
 
     history = await fetched(journal, outbox)
@@ -392,8 +389,7 @@ def ledger(outbox):
 
 async def ledger_of(journal):
     """Return all ledger entries that wait, also on the card."""
-    for stream in list(journal._opened):
-        journal._close_pack(stream)
+    journal.close_packs()
     outbox = journal.outbox("city")
     return [entry for pack in await fetched(journal, outbox, Lane.LEDGER) for entry in entries(pack)]
 

@@ -1,0 +1,163 @@
+"""What the journal has, and where: packs in memory, numbers on the card, and which of them nobody needs any more."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from agent.journal.ranges import Ranges
+from agent.journal.state import LEDGERED
+from agent.readings import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from agent.journal.card import Card, Segment
+    from agent.journal.pack import Pack, Place
+    from agent.journal.state import Key, State
+
+
+class Stock:
+    """The packs of the young end, and the numbers of everything that has not been given up."""
+
+    def __init__(self, state: State, epochs: Sequence[str], card: Card, uplinks: Sequence[str]) -> None:
+        self.fresh: list[Pack] = []  # not on the card yet
+        self._state = state
+        self._epochs = epochs
+        self._card = card
+        self._uplinks = uplinks
+        self._packs: dict[Stream, list[Pack]] = {stream: [] for stream in Stream}  # of the present epoch, in order
+        self._file_of: dict[tuple[Stream, int], int] = {}  # which file of the young end a pack lies in
+        self._present: dict[Key, Ranges] = defaultdict(Ranges)
+        for segment in card.segments:
+            for key, ranges in segment.spans.items():
+                self._present[key].update(ranges)
+        self._committed = {stream: Ranges(self._present[state.epoch, stream]) for stream in Stream}
+
+    # --- what is there ---------------------------------------------------------------------------------------------
+
+    def shelve(self, pack: Pack, file: int) -> None:
+        """Take a pack of the present epoch, which lies in a file of the young end."""
+        self._packs[pack.stream].append(pack)
+        if not self._committed[pack.stream].covers(pack.first, pack.last):
+            self.fresh.append(pack)
+        self._file_of[pack.stream, pack.first] = file
+        self._present[pack.epoch, pack.stream].add(pack.first, pack.last)
+
+    def next_number(self, uplink: str, stream: Stream, place: Place) -> tuple[Key, int] | None:
+        """Return the first number at or after a place that is here and that the uplink has not delivered."""
+        for rank in range(place.epoch, len(self._epochs)):
+            key = (self._epochs[rank], stream)
+            done = self._state.done_by(uplink, key)
+            least = place.number if rank == place.epoch else 0
+            for first, last in self._present[key]:
+                for number, _ in done.gaps(max(first, least), last):
+                    return key, number
+        return None
+
+    def in_memory(self, key: Key, number: int) -> Pack | None:
+        """Return the pack with a number, if it is in memory."""
+        epoch, stream = key
+        if epoch != self._state.epoch:
+            return None
+        packs = self._packs[stream]
+        at = bisect_right(packs, number, key=lambda pack: pack.first) - 1
+        return packs[at] if at >= 0 and packs[at].last >= number else None
+
+    def waiting(self, uplink: str) -> dict[Stream, int]:
+        """Return how many records of each stream an uplink has not delivered."""
+        counts = dict.fromkeys(Stream, 0)
+        for key, ranges in self._present.items():
+            counts[key[1]] += ranges.count() - ranges.shared(self._state.done_by(uplink, key))
+        return counts
+
+    # --- what is done ----------------------------------------------------------------------------------------------
+
+    def is_done(self, pack: Pack) -> bool:
+        """Return whether every uplink has delivered a pack."""
+        key = (pack.epoch, pack.stream)
+        return bool(self._uplinks) and all(
+            self._state.done_by(uplink, key).covers(pack.first, pack.last) for uplink in self._uplinks
+        )
+
+    def is_needed(self, segment: Segment) -> bool:
+        """Return whether a segment of the card holds anything that some uplink has yet to deliver."""
+        return not self._uplinks or any(
+            ranges.shared(self._state.accounted_by(uplink, key)) < ranges.count()
+            for uplink in self._uplinks
+            for key, ranges in segment.spans.items()
+        )
+
+    def uncommitted(self) -> list[Pack]:
+        """Return what the next commit has to write: what is neither on the card nor delivered."""
+        self.fresh = [pack for pack in self.fresh if not self.is_done(pack)]
+        return list(self.fresh)
+
+    def committed(self, packs: Sequence[Pack]) -> None:
+        """Note that packs are on the card now."""
+        for pack in packs:
+            if pack.epoch == self._state.epoch:
+                self._committed[pack.stream].add(pack.first, pack.last)
+        self._not_fresh(packs)
+
+    # --- what goes -------------------------------------------------------------------------------------------------
+
+    def leave_file(self, file: int) -> list[Pack]:
+        """Take out of memory all packs of a file of the young end; return those that are safe nowhere else."""
+        homeless = []
+        for stream, packs in self._packs.items():
+            stay = []
+            for pack in packs:
+                if self._file_of[stream, pack.first] != file:
+                    stay.append(pack)
+                    continue
+                del self._file_of[stream, pack.first]
+                if self._committed[stream].covers(pack.first, pack.last):
+                    continue
+                if self.is_done(pack):
+                    self._present[pack.epoch, stream].remove(pack.first, pack.last)
+                    self._not_fresh([pack])
+                else:
+                    homeless.append(pack)
+            self._packs[stream] = stay
+        return homeless
+
+    def move_in(self, pack: Pack, file: int) -> None:
+        """Take a homeless pack back, which was written into another file."""
+        packs = self._packs[pack.stream]
+        packs.insert(bisect_right(packs, pack.first, key=lambda one: one.first), pack)
+        self._file_of[pack.stream, pack.first] = file
+
+    def leave_segment(self, segment: Segment) -> None:
+        """Note that a segment of the card, already forgotten there, is gone."""
+        for key, ranges in segment.spans.items():
+            epoch, stream = key
+            held = Ranges((pack.first, pack.last) for pack in self._packs[stream] if pack.epoch == epoch)
+            for other in self._card.segments:
+                held.update(other.spans.get(key, ()))
+            for one in ranges:
+                for first, last in list(held.gaps(*one)):
+                    self._present[key].remove(first, last)
+            if epoch != self._state.epoch and not self._present[key]:
+                self._state.forget(key)
+
+    def give_up(self, packs: Sequence[Pack]) -> Iterator[tuple[Key, int, int]]:
+        """Give packs up; yields the numbers that the ledger has to state."""
+        self._not_fresh(packs)
+        numbers: dict[Key, Ranges] = defaultdict(Ranges)
+        for pack in packs:
+            numbers[pack.epoch, pack.stream].add(pack.first, pack.last)
+        for key, ranges in numbers.items():
+            for first, last in ranges:
+                self.give_up_numbers(key, first, last)
+                yield key, first, last
+
+    def give_up_numbers(self, key: Key, first: int, last: int) -> None:
+        """Give numbers up: nobody will be given them."""
+        self._present[key].remove(first, last)
+        self._state.done_by(LEDGERED, key).add(first, last)
+
+    def _not_fresh(self, packs: Sequence[Pack]) -> None:
+        gone = set(map(id, packs))
+        self.fresh = [pack for pack in self.fresh if id(pack) not in gone]
