@@ -251,12 +251,16 @@ class _Stamps:
         self._now = now
         self._origin = factory.ticks()
         self._offset = -math.inf
+        self._compare()  # so that the first edge does not hang on one comparison alone
 
     def at(self, ticks: float) -> float:
         """Return the time of an edge, never later than now."""
+        return min(self._compare(), self._offset + self._since(ticks))
+
+    def _compare(self) -> float:
         now = self._now()
         self._offset = max(self._offset, now - self._since(self._factory.ticks()))
-        return min(now, self._offset + self._since(ticks))
+        return now
 
     def _since(self, ticks: float) -> float:
         return self._factory.ticks_diff(ticks, self._origin)

@@ -63,7 +63,7 @@ async def test_edges_come_in_order_with_their_instants(ports: GpiozeroPorts, fac
     assert line.active() is True
     times = [at for at, _ in edges]
     assert times == sorted(times)
-    assert before - 0.001 <= times[0] <= times[-1] <= after
+    assert before - 0.01 <= times[0] <= times[-1] <= after
     assert line.dropped() == 0
 
 
@@ -75,7 +75,7 @@ async def test_an_edge_keeps_the_instant_at_which_it_happened_however_late_it_is
     line.changed(happened, 1)
     [(at, active)] = await fetch(line, 1)
     assert active is True
-    assert at == pytest.approx(happened + suspended, abs=0.001)
+    assert at == pytest.approx(happened + suspended, abs=0.01)
 
 
 async def test_pulls_and_levels_are_the_wirings(ports: GpiozeroPorts, factory: MockFactory) -> None:

@@ -97,14 +97,14 @@ async def test_each_attempt_to_open_a_path_goes_by_the_script() -> None:
 
 async def test_edges_come_at_their_times() -> None:
     start = time.monotonic()
-    script = ScriptedInput(time.monotonic, [(start, True), (start, False), (start + 0.02, True)], dropped=3)
+    script = ScriptedInput(time.monotonic, [(start, True), (start, False), (start + 0.3, True)], dropped=3)
     line: InputLine = ScriptedGpioPorts({17: script}).input(17, pull="up", active="low")
     assert line.active() is False
     assert await line.wait(None) == [(start, True), (start, False)]
     assert await line.wait(start) == []
     with pytest.raises(ScriptError, match="1 edges left"):
         script.done()
-    assert await line.wait(start + 10) == [(start + 0.02, True)]
+    assert await line.wait(start + 10) == [(start + 0.3, True)]
     assert line.active() is True
     assert (line.dropped(), line.dropped()) == (3, 0)
     script.done()
