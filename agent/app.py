@@ -279,9 +279,10 @@ class Agent:
 
     def _state_withheld_now(self) -> None:
         entries = self._withheld.take(self._clock.boottime())
-        self._journal.append(Stream.LEDGER, entries)
-        for device in {entry.device for entry in entries}:
-            self._journal.keep(f"withheld/{device}", None)
+        with self._journal.together():
+            self._journal.append(Stream.LEDGER, entries)
+            for device in {entry.device for entry in entries}:
+                self._journal.keep(f"withheld/{device}", None)
 
     async def _publish_health(self) -> None:
         """Publish health every so often, and soon after anything in it changed its state."""

@@ -104,14 +104,14 @@ class Health:
             device["trouble"] = pipeline.trouble_text
         if pipeline.faults:
             device["faults"] = dict(pipeline.faults)
-        if pipeline.raised:
-            device["alarms"] = sorted({event.alarm for event in pipeline.raised.values()})
+        if pipeline.alarms:
+            device["alarms"] = pipeline.alarms
         return device
 
     def _state(self, pipeline: Pipeline) -> str:
         if pipeline.trouble is not None:
             return pipeline.trouble
-        if any(event.alarm == SILENT for event in pipeline.raised.values()):
+        if SILENT in pipeline.alarms:
             return SILENT
         return "ok" if pipeline.latest else "waiting"
 

@@ -115,6 +115,10 @@ class Refiner:
         """Return when `tick` wants to be called, or None."""
         return min(self._dues(), default=None)
 
+    def standing(self) -> list[str]:
+        """Return the names of the alarms that are raised now, also of those that an earlier run raised."""
+        return sorted({name.alarm for name in self._alarms.raised})
+
     def memory(self) -> dict[str, object]:
         """Return what must survive a restart, ready for JSON."""
         self.dirty = False

@@ -18,7 +18,8 @@ class Sounding:
     """Which alarms call for an output to be on."""
 
     def __init__(self) -> None:
-        self.changed = asyncio.Event()
+        self.called = asyncio.Event()
+        self._calls: list[bool] = []
         self._ids: set[str] = set()
 
     def hear(self, event: AlarmEvent) -> None:
@@ -27,14 +28,19 @@ class Sounding:
             return  # a broken sensor is no reason to wake the neighbourhood
         if event.raised:
             self._ids.add(event.id)
-        else:
-            self._ids.discard(event.id)
-        self.changed.set()
+            self._calls.append(True)
+        elif event.id in self._ids:
+            self._ids.remove(event.id)
+            if self._ids:
+                return  # another alarm stands; the output may have timed out meanwhile, and stays as it is
+            self._calls.append(False)
+        self.called.set()
 
-    @property
-    def wanted(self) -> bool:
-        """Whether the output shall be on."""
-        return bool(self._ids)
+    def calls(self) -> list[bool]:
+        """Return, once, what the output was called to be since the last time."""
+        calls, self._calls = self._calls, []
+        self.called.clear()
+        return calls
 
 
 async def drive(pipeline: Pipeline, driver: OutputDriver, sounding: Sounding, gpio: GpioPorts, clock: Clock) -> None:
@@ -49,15 +55,14 @@ async def drive(pipeline: Pipeline, driver: OutputDriver, sounding: Sounding, gp
         while True:
             now = clock.boottime()
             items = output.tick(now / 1e9)
-            if sounding.changed.is_set():
-                sounding.changed.clear()
-                items = [*items, *output.set(now / 1e9, sounding.wanted)]
+            for on in sounding.calls():
+                items = [*items, *output.set(now / 1e9, on)]
             line.write(output.level())
             pipeline.take(items, now)
             due = output.due()
             try:
                 async with asyncio.timeout(None if due is None else max(0.0, due - clock.boottime() / 1e9)):
-                    await sounding.changed.wait()
+                    await sounding.called.wait()
             except TimeoutError:
                 continue
     finally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from agent.readings import AlarmEvent, Record, Stream
@@ -50,7 +52,6 @@ class Pipeline:
         self._units = device.driver.quantities(device.settings)
         self.latest: dict[str, Latest] = {}
         self.faults: Counter[str] = Counter()
-        self.raised: dict[str, AlarmEvent] = {}
         self.trouble: str | None = None  # why the device is not being read now: a port's fault, or "quarantined"
         self.trouble_text = ""
         self.on_alarm: list[Callable[[AlarmEvent], None]] = []
@@ -81,6 +82,11 @@ class Pipeline:
             self._log.warning("memory_unreadable", device=self.device.id, detail=str(error))
             return make(None)
 
+    @property
+    def alarms(self) -> list[str]:
+        """The names of the alarms that are raised now."""
+        return self._refiner.standing()
+
     def unit(self, quantity: str) -> str:
         """Return the unit of a quantity, empty if it has none."""
         return self._units.get(quantity, "")
@@ -108,30 +114,20 @@ class Pipeline:
         self._withheld_changed = True
 
     def _store(self, records: list[tuple[Stream, Record]]) -> None:
-        at = 0
-        while at < len(records):
-            stream = records[at][0]
-            run = [records[at][1]]
-            at += 1
-            while at < len(records) and records[at][0] is stream:
-                run.append(records[at][1])
-                at += 1
-            self._journal.append(stream, run)
+        with self._journal.together():
+            for stream, run in groupby(records, key=itemgetter(0)):
+                self._journal.append(stream, [record for _, record in run])
+            if self._withheld_changed:
+                self._withheld_changed = False
+                self._journal.keep(f"withheld/{self.device.id}", self._withheld.memory(self.device.id))
+            if self._refiner.dirty:
+                self._journal.keep(f"refine/{self.device.id}", self._refiner.memory())
         for _, record in records:
             if isinstance(record, AlarmEvent):
                 self._alarm(record)
-        if self._withheld_changed:
-            self._withheld_changed = False
-            self._journal.keep(f"withheld/{self.device.id}", self._withheld.memory(self.device.id))
-        if self._refiner.dirty:
-            self._journal.keep(f"refine/{self.device.id}", self._refiner.memory())
         self._wind()
 
     def _alarm(self, event: AlarmEvent) -> None:
-        if event.raised:
-            self.raised[event.id] = event
-        else:
-            self.raised.pop(event.id, None)
         self._log.warning(
             "alarm_raised" if event.raised else "alarm_cleared", device=event.device, alarm=event.alarm, id=event.id
         )
