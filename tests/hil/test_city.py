@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import zlib
+from importlib.util import find_spec
 from textwrap import dedent
 
 import aiomqtt
@@ -32,6 +33,13 @@ RECORDS = [
     {"n": "panic-1/pressed", "vb": False, "t": 2},
     {"n": "level-1/water_level:state", "vs": "no_echo", "t": 2.5},
     {"n": "air-1/pm10:max", "u": "ug/m3", "v": 11.5, "t": 3},
+]
+
+
+# iotcore has no wheel on some machines, and is an extra; mosquitto has to be there.
+ENGINES = [
+    pytest.param(Engine.IOTCORE, marks=pytest.mark.skipif(find_spec("iotcore") is None, reason="no iotcore here")),
+    Engine.MOSQUITTO,
 ]
 
 
@@ -96,7 +104,7 @@ def test_what_does_not_follow_the_specification_is_refused(payload, complaint):
         read(payload)
 
 
-@pytest.fixture(params=list(Engine))
+@pytest.fixture(params=ENGINES)
 async def broker(request):
     async with Broker(request.param) as broker:
         yield broker
@@ -180,7 +188,7 @@ async def test_the_city_subscribes_again_when_the_broker_comes_back(broker):
                         await city.until(lambda: city.received)
 
 
-@pytest.mark.parametrize("engine", list(Engine))
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_a_broker_does_not_outlive_us(engine):
     script = dedent(f"""
         import asyncio, sys
