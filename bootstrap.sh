@@ -16,9 +16,12 @@ python3 -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' || {
 
 missing=
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+has_mosquitto() { command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ]; }
 if [ "$purpose" = test ]; then
-    command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing="$missing mosquitto"
+    has_mosquitto || missing="$missing mosquitto"
     command -v strace >/dev/null || missing="$missing strace"
+elif [ "$(uname -m)" != x86_64 ] && python3 -c 'import sys; raise SystemExit(sys.version_info < (3, 13))'; then
+    has_mosquitto || missing="$missing mosquitto" # the demo's own broker has no wheel here
 fi
 if [ -n "$missing" ]; then
     install="apt-get install -y --no-install-recommends$missing"

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from agent.journal.pack import Pack
     from agent.sampler.output import Sounding
     from agent.uplink.publisher import Presence
-    from drivers.contract import GpioPorts
+    from drivers.ports.gpio import GpiozeroPorts
 
 CLOCK_EVERY = 5.0  # seconds between two looks at the wall clock
 LEDGER_EVERY = 60.0  # seconds between two statements of what was withheld
@@ -68,7 +68,7 @@ class Agent:
         self._withheld = Withheld()
         self._timekeeper = Timekeeper(self._clock)
         self._serial = PosixSerialPorts(paths.root)
-        self._gpio: GpioPorts | None = None
+        self._gpio: GpiozeroPorts | None = None
         self._soundings: dict[str, Sounding] = {}
         self._started = self._clock.boottime()
         self._journal = Journal(
@@ -196,7 +196,7 @@ class Agent:
         port = device.port or self._config.ports[device.bus or ""]
         return port.path, port.line or driver.line
 
-    def _gpio_ports(self) -> GpioPorts:
+    def _gpio_ports(self) -> GpiozeroPorts:
         if self._gpio is None:
             from drivers.ports.gpio import GpiozeroPorts  # slow to import, and not every gateway has a pin in use
 
@@ -247,6 +247,8 @@ class Agent:
             await self._end(publishers, GOODBYE_WITHIN)
             await self._end(services)
             await self._journal.close(COMMIT_WITHIN)
+            if self._gpio is not None:
+                self._gpio.close()
             for task in done:
                 if task is not stopped:
                     task.result()  # a task that ended by itself is a fault of ours: out with it
