@@ -37,6 +37,7 @@ class ScriptedBroker:
     maximum_packet_size: int | None = None
     answer: Callable[[Published], int | None] = accept  # the reason code of a PUBACK; None: withhold it
     close_on_connect: bool = False
+    deaf: bool = False  # to everything
     tls: ssl.SSLContext | None = None
 
     port: int = 0
@@ -86,7 +87,8 @@ class ScriptedBroker:
         try:
             while True:
                 kind, flags, body = await _packet(reader)
-                self._handle(kind, flags, body, writer)
+                if not self.deaf:
+                    self._handle(kind, flags, body, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

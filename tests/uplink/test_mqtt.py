@@ -205,6 +205,13 @@ async def test_the_broker_ends_the_connection_with_a_reason(reason: int, fault: 
             assert (await link.lost).fault is fault
 
 
+async def test_a_connection_that_is_only_half_open_is_noticed_by_the_keepalive():
+    async with ScriptedBroker() as broker, linked(broker, keepalive=1.0) as link:
+        broker.deaf = True
+        async with asyncio.timeout(5):
+            assert (await link.lost).fault is LinkFault.TIMED_OUT
+
+
 async def test_a_broker_that_breaks_the_protocol_is_left():
     async with ScriptedBroker(answer=lambda _: 0x8F) as broker, linked(broker) as link:  # no reason of a PUBACK
         with pytest.raises(LinkError):
