@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from hil.emissions import Kind
-from hil.matching import Matches, counts, samples, states, unspoken
+from hil.matching import SAME_INSTANT, Matches, counts, samples, states, unspoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -68,8 +68,8 @@ def audit(
         said[emission.device, emission.quantity].append(emission)
     devices = {device for device, _ in said}
     held: dict[tuple[str, str], list[Received]] = defaultdict(list)
-    for reading in received:
-        if reading.device in devices and ":" not in reading.quantity:  # a summary, `pm10:max`, is no measurement
+    for reading in _measurements(received):
+        if reading.device in devices:
             held[reading.device, reading.quantity].append(reading)
     account = Account()
     ledger = _Ledger(statements, tolerance)
@@ -78,6 +78,28 @@ def audit(
         readings = sorted(held[key], key=lambda reading: (reading.utc is None, reading.utc, reading.number))
         _settle(account, one, _match(one, readings, deaf, cuts, tolerance), deaf, cuts, ledger)
     return account
+
+
+def _measurements(readings: Iterable[Received]) -> list[Received]:
+    """Return the readings without those that sum up a window: mean, lowest and highest, `pm1:min`, of one instant.
+
+    They take no emission's place; what went into them is withheld, and the ledger has to say so.
+    """
+    single, windows = [], defaultdict(list)
+    for reading in readings:
+        quantity, _, suffix = reading.quantity.partition(":")
+        if suffix:
+            windows[reading.device, quantity, reading.boot].append(reading.boottime)
+        else:
+            single.append(reading)
+    return [
+        reading
+        for reading in single
+        if not any(
+            abs(reading.boottime - end) < SAME_INSTANT
+            for end in windows[reading.device, reading.quantity, reading.boot]
+        )
+    ]
 
 
 def _match(

@@ -24,7 +24,9 @@ def said(value, at: float, **other) -> Emission:
 def came(value, at: float | None, number: int = 0, **other) -> Received:
     fields = {"device": "air-1", "quantity": "pm10", "unit": "ug/m3", "reason": "", "uncertainty": 0.1} | other
     utc = None if at is None else NOON + at
-    return Received(**STAMP, stream="telemetry", number=number, boottime=0.0, utc=utc, value=value, **fields)
+    return Received(
+        **STAMP, stream="telemetry", number=number, boottime=1000 + (at or 0), utc=utc, value=value, **fields
+    )
 
 
 def withheld(count: int, since: float, until: float, **other) -> Statement:
@@ -102,6 +104,14 @@ def test_a_reason_is_received_as_a_value_is():
 def test_what_the_agent_remarks_of_a_device_is_no_measurement():
     remarks = [came(None, 3, reason="silent"), came(9, 3, quantity="pm10:max"), came(1, 3, device="gateway")]
     assert audit([said(8, 0)], [came(8, 0), *remarks]).clean
+
+
+def test_the_mean_of_a_window_is_no_measurement_and_what_went_into_it_has_to_be_withheld():
+    emissions = [said(8, 0), said(9, 1)]
+    window = [came(8.5, 2), came(8, 2, quantity="pm10:min"), came(9, 2, quantity="pm10:max")]
+    assert audit(emissions, window, statements=[withheld(2, 0, 1)]).clean
+    assert len(audit(emissions, window, statements=[withheld(1, 0, 1)]).lost) == 1
+    assert len(audit(emissions, window[:1], statements=[withheld(2, 0, 1)]).misdated) == 1
 
 
 def test_a_quantity_that_no_device_has_is_misdated():
