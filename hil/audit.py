@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from hil.emissions import Kind
-from hil.matching import SAME_INSTANT, Matches, counts, samples, states, unspoken
+from hil.matching import Matches, counts, samples, states, unspoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -81,25 +81,11 @@ def audit(
 
 
 def _measurements(readings: Iterable[Received]) -> list[Received]:
-    """Return the readings without those that sum up a window: mean, lowest and highest, `pm1:min`, of one instant.
+    """Return the readings without those that sum up a window, such as `pm1:mean`.
 
     They take no emission's place; what went into them is withheld, and the ledger has to say so.
     """
-    single, windows = [], defaultdict(list)
-    for reading in readings:
-        quantity, _, suffix = reading.quantity.partition(":")
-        if suffix:
-            windows[reading.device, quantity, reading.boot].append(reading.boottime)
-        else:
-            single.append(reading)
-    return [
-        reading
-        for reading in single
-        if not any(
-            abs(reading.boottime - end) < SAME_INSTANT
-            for end in windows[reading.device, reading.quantity, reading.boot]
-        )
-    ]
+    return [reading for reading in readings if ":" not in reading.quantity]
 
 
 def _match(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import secrets
 import signal
 import sys
@@ -138,13 +139,16 @@ def _lines(console: Console) -> Iterator[Callable[[Demo], None]]:
 
 
 def _draw(demo: Demo, path: Path) -> None:
+    from rich._export_format import CONSOLE_SVG_FORMAT
     from rich.console import Console
 
     from hil import view
 
-    console = Console(record=True, width=118, force_terminal=True, file=tempfile.TemporaryFile("w"))  # noqa: SIM115
-    console.print(view.picture(demo))
-    console.save_svg(str(path), title="roadside demo")
+    with open("/dev/null", "w", encoding="utf-8") as nowhere:
+        console = Console(record=True, width=118, force_terminal=True, file=nowhere)
+        console.print(view.picture(demo))
+    fonts = re.compile(r"@font-face \{\{.*?\}\}", re.DOTALL)  # from a server: the viewer's own will do
+    console.save_svg(str(path), title="roadside demo", code_format=fonts.sub("", CONSOLE_SVG_FORMAT))
 
 
 def _print(account: Account, console: Console) -> None:

@@ -73,7 +73,9 @@ class UplinkOutbox:
     def demote(self, pack: Pack) -> None:
         """Give back a live pack that has waited too long to be called live: it becomes the newest of history."""
         self._taken.discard((pack.epoch, pack.stream, pack.first))
-        self._live_from = max(self._live_from, Place(self._journal.epochs.index(pack.epoch), pack.last + 1))
+        here = Place(self._journal.epochs.index(pack.epoch), pack.first)
+        self._live_from = max(self._live_from, here._replace(number=pack.last + 1))
+        self._places[Lane.HISTORY] = min(self._places[Lane.HISTORY], here)
 
     def age(self, pack: Pack) -> float:
         """Return how many seconds ago a pack of this boot began; infinity for other boots."""

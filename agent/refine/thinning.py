@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Summary(NamedTuple):
     """A value that stands for many measurements, or the reason why there was none."""
 
-    suffix: str  # of the quantity's name: "", ":min" or ":max"
+    suffix: str  # of the quantity's name: "" for a reason, ":mean", ":min" or ":max" for a number
     at: int  # boottime in nanoseconds
     value: Value | None
     reason: Reason | None

@@ -38,7 +38,7 @@ class Sums:
         if self.count:
             mean = float(f"{self.sum / self.count:.{MEAN_DIGITS}g}")
             mean = min(max(mean, self.low), self.high)  # rounding must not carry it past the values it is made of
-            values = (("", mean), (":min", self.low), (":max", self.high))
+            values = ((":mean", mean), (":min", self.low), (":max", self.high))
             return [Summary(suffix, self.end, value, None, self.partial) for suffix, value in values]
         if self.reason is not None:
             return [Summary("", self.end, None, self.reason, self.partial)]
