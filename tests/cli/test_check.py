@@ -1,0 +1,88 @@
+import pytest
+
+from tests.cli.roadside import roadside
+from tests.config.test_load import EXAMPLE, SMALL
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "gateway.toml"
+    path.write_text(SMALL + '[devices.b]\ndriver = "button"\npin = 27\n', "utf-8")
+    return path
+
+
+def test_a_right_file_is_called_right(file):
+    result = roadside("check", file)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"{file} is right: 1 device, 1 uplink\n"
+
+
+def test_a_wrong_file_is_told_line_by_line_with_status_78(file):
+    file.write_text(file.read_text("utf-8").replace("button", "buton").replace("pkt", "PKT"), "utf-8")
+    result = roadside("check", file)
+    assert (result.returncode, result.stdout) == (78, "")
+    assert result.stderr.splitlines() == [
+        f"{file}:2: gateway.id: an id is made of lower-case letters, digits and single hyphens, such as 'air-1'",
+        f"{file}:6: devices.b.driver: 'buton' is not a driver; did you mean 'button'?",
+    ]
+
+
+def test_a_file_that_is_not_there_is_told_the_same_way(tmp_path):
+    result = roadside("check", tmp_path / "none.toml")
+    assert (result.returncode, result.stderr) == (78, f"{tmp_path / 'none.toml'}: there is no such file\n")
+
+
+def test_a_file_whose_name_would_play_tricks_with_the_terminal_is_told_on_one_line(tmp_path):
+    result = roadside("check", tmp_path / "a\n\x1b[2J.toml")
+    assert result.returncode == 78
+    assert result.stderr == f"{tmp_path}/a\\n\\u001b[2J.toml: there is no such file\n"
+
+
+def test_a_value_can_be_set_over_the_file(file):
+    assert roadside("check", file, "--set", "devices.b.pin=4").returncode == 0
+    result = roadside("check", file, "--set", "devices.b.pin=40", "--set", "journal.x=1")
+    assert result.returncode == 78
+    unknown, pin = result.stderr.splitlines()
+    assert unknown.startswith("--set journal.x: is not a known key; known: commit_interval, folder, ")
+    assert pin == "--set devices.b.pin: must be 27 or less, not 40"
+    assert roadside("check", file, "--set", "nonsense").returncode == 2
+
+
+def test_a_port_that_does_not_exist_now_is_a_warning_that_lists_those_that_do(tmp_path):
+    result = roadside("check", EXAMPLE, "--root", tmp_path)
+    assert result.returncode == 0
+    assert len(result.stderr.splitlines()) == 4
+    assert "devices.air-1.port: warning: /dev/ttyAMA0 does not exist now; there is none at all" in result.stderr
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/ttyUSB7").touch()
+    (tmp_path / "dev/ttyAMA0").touch()
+    result = roadside("check", EXAMPLE, "--root", tmp_path)
+    assert "ttyAMA0 does not exist" not in result.stderr
+    assert "does not exist now; there are: " in result.stderr
+    assert "/dev/ttyUSB7" in result.stderr
+
+
+def test_two_names_of_the_same_port_are_a_warning(tmp_path):
+    (tmp_path / "dev/serial/by-id").mkdir(parents=True)
+    (tmp_path / "dev/ttyACM0").touch()
+    (tmp_path / "dev/serial/by-id/usb-1a86_USB_Serial-if00-port0").symlink_to("../../ttyACM0")
+    result = roadside("check", EXAMPLE, "--root", tmp_path)
+    assert result.returncode == 0
+    assert "devices.gnss-1.port: warning: /dev/ttyACM0 is the same port as /dev/serial/by-id/usb-1a86" in result.stderr
+
+
+def test_a_password_that_would_go_unencrypted_or_is_not_there_is_a_warning(file, tmp_path):
+    file.write_text(SMALL.replace("127.0.0.1", "broker.example"), "utf-8")
+    sets = ("--set", "uplinks.city.username=me", "--set", "uplinks.city.password_file=/etc/roadside/city.password")
+    result = roadside("check", file, "--root", tmp_path, *sets)
+    assert result.returncode == 0
+    assert result.stderr.splitlines() == [
+        f"{file}:1: gateway: warning: no device is configured",
+        "--set uplinks.city.password_file: warning: this file does not exist now",
+        f"{file}:4: uplinks.city.url: warning: the password goes over the network unencrypted; mqtts:// encrypts it",
+    ]
+
+
+def test_a_thai_technician_reads_thai(file):
+    result = roadside("check", file, "--set", "devices.b.pin=40", locale="th_TH.UTF-8")
+    assert result.stderr == "--set devices.b.pin: ต้องไม่เกิน 27 ไม่ใช่ 40\n"

@@ -1,0 +1,36 @@
+import string
+
+import pytest
+
+from tests.messages import MO, compiled, gathered, thai
+
+TEXTS = [message for message in thai() if message.id]
+
+
+def fields(text):
+    """Return the names in braces."""
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def test_the_compiled_catalogue_is_the_written_one():
+    assert MO.read_bytes() == compiled(thai()), "run: make messages"
+
+
+def test_every_text_has_a_thai_translation():
+    written = {message.id: message for message in TEXTS}
+    missing = [message.id for message in gathered() if message.id and not any(written.get(message.id, message).string)]
+    assert missing == [], "translate these in agent/locale/th/LC_MESSAGES/roadside.po, then: make messages"
+
+
+def test_nothing_is_translated_that_nobody_says():
+    assert {message.id for message in TEXTS} <= {message.id for message in gathered()}, "run: make messages"
+
+
+@pytest.mark.parametrize("message", TEXTS, ids=lambda message: str(message.id)[:60])
+def test_a_translation_fills_in_the_same_values(message):
+    originals = message.id if isinstance(message.id, tuple) else (message.id,)
+    translations = message.string if isinstance(message.string, tuple) else (message.string,)
+    for translation in translations:
+        assert fields(translation) <= fields(originals[-1])
+        assert fields(originals[0]) <= fields(translation)
+        assert not message.fuzzy
