@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -23,7 +24,7 @@ LINK = {LinkState.UP: ("up", "green"), LinkState.CUT: ("cut", "bold red"), LinkS
 def picture(demo: Demo) -> Group:
     """Return the present state as something rich can draw."""
     scene = demo.scene
-    table = Table(title="Roadside: a simulated cabinet", title_style="bold", expand=True)
+    table = Table(title="Roadside: a simulated cabinet", title_style="bold", expand=True, box=SIMPLE_HEAD)
     table.add_column("device", style="cyan", no_wrap=True)
     table.add_column("")
     table.add_column("state", no_wrap=True)

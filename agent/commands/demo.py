@@ -20,7 +20,7 @@ from agent.i18n import _
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from rich.console import Console
+    from rich.console import Console, Group
 
     from hil.audit import Account
     from hil.demo import Demo
@@ -106,9 +106,10 @@ async def _play(demo: Demo, console: Console, picture: Path | None) -> Account:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     with _live(console) if console.is_terminal else _lines(console) as show:
-        account = await demo.run(stop, show)
-    if picture is not None:
-        _draw(demo, picture)
+        views: list[Group] = []
+        account = await demo.run(stop, show if picture is None else _keeping(show, views))
+    if picture is not None and views:
+        _draw(views[-1], picture)
     return account
 
 
@@ -138,15 +139,25 @@ def _lines(console: Console) -> Iterator[Callable[[Demo], None]]:
     yield show
 
 
-def _draw(demo: Demo, path: Path) -> None:
+def _keeping(show: Callable[[Demo], None], views: list[Group]) -> Callable[[Demo], None]:
+    """Return what shows, and keeps the last view before the end."""
+    from hil.view import picture
+
+    def show_and_keep(demo: Demo) -> None:
+        show(demo)
+        if not demo.scene.ending:
+            views[:] = [picture(demo)]
+
+    return show_and_keep
+
+
+def _draw(view: Group, path: Path) -> None:
     from rich._export_format import CONSOLE_SVG_FORMAT
     from rich.console import Console
 
-    from hil import view
-
     with open("/dev/null", "w", encoding="utf-8") as nowhere:
         console = Console(record=True, width=118, force_terminal=True, file=nowhere)
-        console.print(view.picture(demo))
+        console.print(view)
     fonts = re.compile(r"@font-face \{\{.*?\}\}", re.DOTALL)  # from a server: the viewer's own will do
     console.save_svg(str(path), title="roadside demo", code_format=fonts.sub("", CONSOLE_SVG_FORMAT))
 
