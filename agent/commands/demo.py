@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FAILED = 1  # something was lost, doubled or misdated
 UNABLE = 2
+INTERRUPTED = 130  # what a shell reports after Ctrl-C: 128 + SIGINT
 WITHOUT_TERMINAL = 30.0  # seconds
 EXAMPLE = Path(__file__).parents[1] / "example" / "gateway.toml"
 
@@ -65,6 +66,8 @@ def command(
         demo = Demo(plan, Path(folder), _agent, broker=_broker(broker), environment=environment())
         try:
             account = asyncio.run(_play(demo, console, picture))
+        except asyncio.CancelledError:
+            return INTERRUPTED
         except (DemoError, BrokerError, TimeoutError, OSError) as error:
             click.echo(str(error), err=True)
             return UNABLE
@@ -103,8 +106,15 @@ def _broker(url: str | None) -> str | None:
 async def _play(demo: Demo, console: Console, picture: Path | None) -> Account:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    playing = asyncio.current_task()
+
+    def interrupt() -> None:
+        if stop.is_set() and playing is not None:
+            playing.cancel()  # asked twice: without the account
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, interrupt)
     with _live(console) if console.is_terminal else _lines(console) as show:
         views: list[Group] = []
         account = await demo.run(stop, show if picture is None else _keeping(show, views))
