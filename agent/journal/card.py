@@ -59,7 +59,7 @@ class Card:
     def load(self) -> Found:
         """Read what is there."""
         state: State | None = None
-        epochs: dict[str, None] = {}
+        epochs: list[str] = []
         damaged = 0
         for name in self._disk.names():
             if not _NAME.fullmatch(name):
@@ -74,11 +74,9 @@ class Card:
                 packs, snapshot = _contents(found.payload)
                 segment.note(packs)
                 state = snapshot or state
-                epochs |= dict.fromkeys(pack.epoch for pack in packs)
-                if snapshot:
-                    epochs[snapshot.epoch] = None
+                _note_epochs(epochs, packs, snapshot)
             self.segments.append(segment)
-        return Found(state, list(epochs), damaged)
+        return Found(state, epochs, damaged)
 
     def write(self, payload: bytes) -> tuple[str, int]:
         """Put one commit on the medium and return the segment's name and the bytes written.
@@ -144,6 +142,17 @@ def _contents(payload: bytes) -> tuple[list[Pack], State | None]:
         return list(decode_packs(payload)), restore(decode_snapshot(payload))
     except ValueError:  # a good checksum around nonsense: made by something else than this agent
         return [], None
+
+
+def _note_epochs(epochs: list[str], packs: Iterable[Pack], snapshot: State | None) -> None:
+    """Put the epochs of one commit where they belong: an alarm that was moved here from an older one goes before it."""
+    if snapshot is not None and snapshot.epoch not in epochs:
+        epochs.append(snapshot.epoch)
+    at = epochs.index(snapshot.epoch) if snapshot is not None else len(epochs)
+    for pack in packs:
+        if pack.epoch not in epochs:
+            epochs.insert(at, pack.epoch)
+            at += 1
 
 
 def _name(number: int) -> str:

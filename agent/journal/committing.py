@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from agent.journal.packing import encode_packs
 from agent.journal.status import Fault
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from agent.journal.stock import Stock
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
 class Committing:
     """Owns the card: one call at a time, each in the executor, so that a card that stalls stalls nothing else."""
 
@@ -32,9 +37,14 @@ class Committing:
         faults: Faults,
         *,
         limit: int,
+        uncommitted: Callable[[], list[Pack]],
         give_up: Callable[[Sequence[Pack], str], None],
     ) -> None:
-        """`give_up(packs, why)` is called with telemetry for which there is no more room."""
+        """Take what the journal does: it knows what is not on the card yet, and gives up what has no more room there.
+
+        Every commit takes along what is `uncommitted()`: a snapshot must not say that numbers are accounted for while
+        the ledger's entry on them could still be lost.
+        """
         self.commits = 0
         self.bytes = 0
         self._card = card
@@ -43,22 +53,54 @@ class Committing:
         self._fetching = fetching
         self._faults = faults
         self._limit = limit
+        self._uncommitted = uncommitted
         self._give_up = give_up
+        self._busy: asyncio.Future[Any] | None = None
 
-    async def write(self, packs: Sequence[Pack], *, clean: bool) -> bool:
-        """Write packs and a whole snapshot as one record with one sync; return whether that succeeded."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call on the card is still under way, perhaps for somebody who has stopped waiting for it."""
+        return self._busy is not None and not self._busy.done()
+
+    async def write(self, moved: Sequence[Pack] = (), *, clean: bool = False) -> bool:
+        """Write what is not on the card yet, packs that move there, and a whole snapshot, as one record with one sync.
+
+        Returns whether that succeeded.
+        """
+        packs = [*moved, *self._uncommitted()]
         payload = encode_packs(self._state.snapshot(clean=clean), packs)
         try:
-            name, size = await asyncio.get_running_loop().run_in_executor(None, self._card.write, payload)
+            name, size = await self._in_thread(self._card.write, payload)
         except OSError as error:
             self._faults.put(Fault.CARD, str(error))
             return False
+        self._written(name, size, packs)
+        return True
+
+    def write_now(self) -> None:
+        """Do the same while the loop waits: for the start alone."""
+        packs = self._uncommitted()
+        try:
+            name, size = self._card.write(encode_packs(self._state.snapshot(), packs))
+        except OSError as error:
+            self._faults.put(Fault.CARD, str(error))
+        else:
+            self._written(name, size, packs)
+
+    def _written(self, name: str, size: int, packs: Sequence[Pack]) -> None:
         self._card.note(name, size, packs)
         self._stock.committed(packs)
         self.commits += 1
         self.bytes += size
         self._faults.clear(Fault.CARD)
-        return True
+
+    async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Make one call on the card at a time: the next one waits also for a call whose caller was cancelled."""
+        while self._busy is not None and not self._busy.done():
+            await asyncio.wait([self._busy])
+        self._busy = asyncio.get_running_loop().run_in_executor(None, partial(call, *args, **kwargs))
+        self._busy.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to ask
+        return await asyncio.shield(self._busy)
 
     async def tidy(self) -> None:
         """Remove segments that every uplink has delivered, and the oldest ones beyond the limit.
@@ -74,9 +116,12 @@ class Committing:
             size -= segment.size
         if not gone:
             return
+        await (
+            self.write()
+        )  # a snapshot that says why they are gone; on a full card that fails, and they go all the same
         names = [segment.name for segment in gone]
         try:
-            await asyncio.get_running_loop().run_in_executor(None, self._card.remove, names)
+            await self._in_thread(self._card.remove, names)
         except OSError as error:
             self._faults.put(Fault.CARD, str(error))
             return
@@ -88,13 +133,13 @@ class Committing:
     async def _empty(self, segment: Segment) -> bool:
         """Give up the telemetry of a segment and commit the rest again: alarms are the last to go."""
         try:
-            packs = await asyncio.get_running_loop().run_in_executor(None, self._card.read, segment.name)
+            packs = await self._in_thread(self._card.read, segment.name)
         except OSError as error:
             self._faults.put(Fault.CARD, str(error))
             return False
         waiting = [pack for pack in packs if not self._stock.is_done(pack)]
         rest = [pack for pack in waiting if pack.stream is not Stream.TELEMETRY]
-        if rest and not await self.write(rest, clean=False):
+        if rest and not await self.write(rest):
             return False
         self._give_up([pack for pack in waiting if pack.stream is Stream.TELEMETRY], "card_full")
         return True

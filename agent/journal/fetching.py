@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from agent.journal.state import Key
 
 SEGMENTS = 4  # held in memory at once, however long the backlog is
+TRIES = 3  # before a segment that cannot be read is taken for lost
+TRY_AGAIN_AFTER = 1.0  # seconds
 
 
 class Fetching:
@@ -22,7 +24,7 @@ class Fetching:
         self._card = card
         self._arrived = arrived
         self._failed = failed
-        self._there: dict[str, list[Pack]] = {}
+        self._there: dict[str, tuple[int, list[Pack]]] = {}  # with the size that the segment had
         self._coming: asyncio.Task[None] | None = None
 
     @property
@@ -34,23 +36,32 @@ class Fetching:
         """Return the packs of the segment that has a number; None while it is fetched, or if there is none."""
         for segment in self._card.segments:
             if key in segment.spans and segment.spans[key].covers(number, number):
-                if segment.name not in self._there and self._coming is None:
-                    loop = asyncio.get_running_loop()
-                    self._coming = loop.create_task(self._fetch(segment.name), name=f"journal: read {segment.name}")
-                return self._there.get(segment.name)
+                size, packs = self._there.get(segment.name, (0, []))
+                if size == segment.size:
+                    return packs
+                if self._coming is None:
+                    fetch = self._fetch(segment.name, segment.size)
+                    self._coming = asyncio.get_running_loop().create_task(fetch, name=f"journal: read {segment.name}")
         return None
 
-    async def _fetch(self, name: str) -> None:
-        try:
-            packs = await asyncio.get_running_loop().run_in_executor(None, self._card.read, name)
-        except OSError as error:
-            self._failed(error)
-            packs = []
+    async def _fetch(self, name: str, size: int) -> None:
+        packs = await self._read(name)
         while len(self._there) >= SEGMENTS:
             del self._there[next(iter(self._there))]
-        self._there[name] = packs
+        self._there[name] = size, packs
         self._coming = None
         self._arrived()
+
+    async def _read(self, name: str) -> list[Pack]:
+        loop = asyncio.get_running_loop()
+        for tries_left in reversed(range(TRIES)):
+            try:
+                return await loop.run_in_executor(None, self._card.read, name)
+            except OSError as error:
+                self._failed(error)
+                if tries_left:
+                    await asyncio.sleep(TRY_AGAIN_AFTER)
+        return []
 
     def drop(self, name: str) -> None:
         """Forget a segment that is gone from the card."""

@@ -16,6 +16,7 @@ from agent.journal.frames import Kind, frame
 from agent.journal.outbox import UplinkOutbox
 from agent.journal.pack import Place
 from agent.journal.packing import encode_append, encode_close, encode_packs, start
+from agent.journal.state import LEDGERED
 from agent.journal.status import Fault, Faults, JournalStatus
 from agent.journal.stock import Stock
 from agent.readings import LedgerEntry, Stream
@@ -61,7 +62,7 @@ class Journal:
         self._kept_changed_at: int | None = None
         self._unkept = 0
         self._faults = Faults(log)
-        start_up = opening.open_both(young, card, clock, random, limits.young_limit)
+        start_up = opening.open_both(young, card, clock, random, self._uplinks, limits.young_limit)
         self._young, self._card = start_up.young, start_up.card
         self._state, self.epochs = start_up.state, start_up.epochs
         self._stock = Stock(self._state, self.epochs, self._card, self._uplinks)
@@ -73,14 +74,21 @@ class Journal:
             self._fetching,
             self._faults,
             limit=limits.limit,
+            uncommitted=self._uncommitted,
             give_up=self._give_up,
         )
         for pack, file in start_up.packs:
-            self._stock.shelve(pack, file)
+            if not self._stock.is_given_up(pack):
+                self._stock.shelve(pack, file)
         self._begin_young()
         for fault, message in start_up.faults.items():
             self._faults.put(fault, message)
-        self.append(Stream.LEDGER, start_up.ledger)
+        for entry in start_up.ledger:
+            self._state_in_ledger(entry)
+        if start_up.ledger or not start_up.known_to_card:
+            # Before the first number is used: so that after a power cut the next start can say what was cut, and the
+            # one after that, should the power fail again at once.
+            self._committing.write_now()
 
     # --- what comes in ---------------------------------------------------------------------------------------------
 
@@ -172,14 +180,16 @@ class Journal:
             if (pack.epoch, pack.stream) == key and pack.first <= number <= pack.last:
                 return pack
         # It was there when the journal was opened: the card has lost it since.
-        self._stock.give_up_numbers(key, number, number)
-        self._state_in_ledger("damaged", "card", key, number, number)
+        self._state_in_ledger(self._loss("damaged", "card", key, number, number))
         return None
 
     def done(self, uplink: str, pack: Pack) -> None:
         """Mark a pack as delivered by an uplink."""
-        self._state.done_by(uplink, (pack.epoch, pack.stream)).add(pack.first, pack.last)
-        self._write(Kind.DONE, opening.encode_done(uplink, pack))
+        self._done(uplink, (pack.epoch, pack.stream), pack.first, pack.last)
+
+    def _done(self, uplink: str, key: Key, first: int, last: int) -> None:
+        self._state.done_by(uplink, key).add(first, last)
+        self._write(Kind.DONE, opening.encode_done(uplink, key, first, last))
 
     def _announce(self) -> None:
         for callback in self._listeners:
@@ -199,7 +209,9 @@ class Journal:
             self._young.write(data)
         except OSError as error:
             self._unkept += 1
+            self._young.close()  # what follows would stand behind a hole: the next append begins a new file
             self._faults.put(Fault.YOUNG, str(error))
+            self._urgent.set()  # then the card shall have it
 
     def _close_pack(self, stream: Stream) -> None:
         timer = self._timers.pop(stream, None)
@@ -229,26 +241,34 @@ class Journal:
             self._together.clear()
         self._begin_young()
         while self._young.over:
-            oldest = self._young.oldest
-            with suppress(OSError):
-                self._young.drop_oldest()
-            homeless = self._stock.leave_file(oldest)
+            homeless = self._stock.leave_file(self._young.oldest)
             for pack in homeless:
                 if pack.stream is not Stream.TELEMETRY:  # alarms last: written again, into the newest file
-                    self._write(Kind.PACKS, encode_packs(b"", [pack]))
+                    self._write_frames(frame(Kind.PACKS, encode_packs(b"", [pack])))
                     self._stock.move_in(pack, self._young.number)
+            with suppress(OSError):
+                self._young.drop_oldest()
             self._give_up([pack for pack in homeless if pack.stream is Stream.TELEMETRY], "young_full")
 
     def _give_up(self, packs: Sequence[Pack], why: str) -> None:
         for key, first, last in self._stock.give_up(packs):
-            self._state_in_ledger("dropped", why, key, first, last)
+            self._state_in_ledger(self._loss("dropped", why, key, first, last))
 
-    def _state_in_ledger(self, kind: str, why: str, key: Key, first: int, last: int) -> None:
-        epoch, stream = key
-        now, count = self.clock.boottime(), last - first + 1
-        self._log.warning("journal_" + kind, why=why, stream=stream.value, first=first, last=last)
-        entry = LedgerEntry(now, kind, why, count, "", "", 0, 0, stream.value, epoch, first, last)
-        self.append(Stream.LEDGER, [entry])
+    def _loss(self, kind: str, why: str, key: Key, first: int, last: int) -> LedgerEntry:
+        (epoch, stream), count = key, last - first + 1
+        at = self.clock.boottime()
+        return LedgerEntry(at, kind, why, count, stream=stream.value, epoch=epoch, first=first, last=last)
+
+    def _state_in_ledger(self, entry: LedgerEntry) -> None:
+        """Say that numbers will not come, and never look for them again."""
+        first, last = entry.first, entry.last
+        self._log.warning("journal_" + entry.kind, why=entry.why, stream=entry.stream, first=first, last=last or None)
+        with self.together():
+            self.append(Stream.LEDGER, [entry])
+            if last:  # open-ended is what a power cut took: nothing of it was ever here
+                key = (entry.epoch, Stream(entry.stream))
+                self._stock.absent(key, first, last)
+                self._done(LEDGERED, key, first, last)
 
     # --- the card --------------------------------------------------------------------------------------------------
 
@@ -265,13 +285,16 @@ class Journal:
 
         `clean`: the agent stops in order, nothing will be appended after this.
         """
-        self.close_packs()
-        packs = self._stock.uncommitted()
-        if packs or clean or self._kept_is_due():
+        if self._uncommitted() or clean or self._kept_is_due():
             changed_at, self._kept_changed_at = self._kept_changed_at, None
-            if not await self._committing.write(packs, clean=clean):
+            if not await self._committing.write(clean=clean):
                 self._kept_changed_at = changed_at
-        await self._committing.tidy()
+        if not clean:  # which might give up more, and say so behind the last commit
+            await self._committing.tidy()
+
+    def _uncommitted(self) -> list[Pack]:
+        self.close_packs()
+        return self._stock.uncommitted()
 
     def _kept_is_due(self) -> bool:
         changed = self._kept_changed_at
@@ -287,7 +310,8 @@ class Journal:
             timer.cancel()
         self._fetching.stop()
         self._young.close()
-        self._card.close()
+        if not self._committing.is_busy:
+            self._card.close()
 
     # --- health ----------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.journal.card import Card, Found
 from agent.journal.frames import Frame, Kind
-from agent.journal.packing import OpenPack, decode_append, decode_close, decode_packs, encode_packs
+from agent.journal.packing import OpenPack, decode_append, decode_close, decode_packs
 from agent.journal.ranges import Ranges
 from agent.journal.state import LEDGERED, State, restore
 from agent.journal.status import Fault
@@ -16,6 +16,8 @@ from agent.journal.young import Young
 from agent.readings import LedgerEntry, Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from agent.journal.pack import Pack
     from agent.journal.state import Key
     from agent.seams import Clock, Disk, Random
@@ -32,15 +34,19 @@ class StartUp:
     packs: list[tuple[Pack, int]]  # of the young end, in order, each with the number of its file
     ledger: list[LedgerEntry] = field(default_factory=list)
     faults: dict[Fault, str] = field(default_factory=dict)
+    known_to_card: bool = False  # the card says that this epoch is being used
 
 
-def open_both(young_disk: Disk, card_disk: Disk, clock: Clock, random: Random, young_limit: int) -> StartUp:
+def open_both(
+    young_disk: Disk, card_disk: Disk, clock: Clock, random: Random, uplinks: Sequence[str], young_limit: int
+) -> StartUp:
     """Take up what is there; never fails: what cannot be read is a fault, and the journal starts without it."""
     young, card = Young(young_disk, young_limit), Card(card_disk)
     faults: dict[Fault, str] = {}
     found = _load(card, faults)
     recovered = _recover(young, faults)
     state = recovered.finish()
+    packs = recovered.packs()
     ledger: list[LedgerEntry] = []
     if state is None:
         state = State(epoch=f"{random.bits(64):016x}", boot=clock.boot)
@@ -48,15 +54,14 @@ def open_both(young_disk: Disk, card_disk: Disk, clock: Clock, random: Random, y
             state.kept = found.state.kept
             ledger += _lost(found.state, clock.boottime())
     if found.state is not None:
-        state.deliver_all(found.state)
+        state.take_over(found.state)
     state.boot = clock.boot
-    if found.state is None or found.state.clean or found.state.epoch != state.epoch:
-        _announce_epoch(card, state, faults)
     if found.damaged or young.damaged:
         faults[Fault.DAMAGED] = f"{found.damaged} bytes of the card, {young.damaged} bytes of the young end"
     epochs = [epoch for epoch in found.epochs if epoch != state.epoch] + [state.epoch]
-    ledger += _missing(card, recovered.packs, state, clock.boottime())
-    return StartUp(young, card, state, epochs, recovered.packs, ledger, faults)
+    ledger += _missing(_present(card, packs), state, found.state, uplinks, clock.boottime())
+    known_to_card = found.state is not None and found.state.epoch == state.epoch and not found.state.clean
+    return StartUp(young, card, state, epochs, packs, ledger, faults, known_to_card=known_to_card)
 
 
 def _load(card: Card, faults: dict[Fault, str]) -> Found:
@@ -81,7 +86,7 @@ class _Recovered:
     """Plays the frames of the young end back."""
 
     def __init__(self) -> None:
-        self.packs: list[tuple[Pack, int]] = []
+        self._packs: dict[tuple[Stream, int], tuple[Pack, int]] = {}
         self._state: State | None = None
         self._open: dict[Stream, OpenPack] = {}
         self._number = 0
@@ -99,13 +104,11 @@ class _Recovered:
 
     def _apply(self, state: State, one: Frame) -> None:
         if one.kind == Kind.APPEND:
-            stream, count, first, base, records = decode_append(one.payload)
-            if stream not in self._open:
-                self._open[stream] = OpenPack(stream, base, first)
-            self._open[stream].add(records, count)
-            state.next[stream] = first + count
+            self._append(state, one.payload)
         elif one.kind == Kind.CLOSE:
-            self._close(state, decode_close(one.payload))
+            stream = decode_close(one.payload)
+            if stream in self._open:
+                self._close(state, stream)
         elif one.kind == Kind.DONE:
             uplink, epoch, stream_name, first, last = json.loads(one.payload)
             state.done_by(uplink, (epoch, Stream(stream_name))).add(first, last)
@@ -116,18 +119,33 @@ class _Recovered:
             else:
                 state.kept[key] = value
         elif one.kind == Kind.PACKS:
-            self.packs += [(pack, self._number) for pack in decode_packs(one.payload)]
+            for pack in decode_packs(one.payload):
+                self._put(pack)
+
+    def _append(self, state: State, payload: bytes) -> None:
+        stream, count, first, base, records = decode_append(payload)
+        opened = self._open.get(stream)
+        if opened is not None and (opened.base, opened.first + opened.count) != (base, first):
+            self._close(state, stream)  # what stood between is damaged: numbers and times must not slip
+        if stream not in self._open:
+            self._open[stream] = OpenPack(stream, base, first)
+        self._open[stream].add(records, count)
+        state.next[stream] = first + count
 
     def _close(self, state: State, stream: Stream) -> None:
-        pack = self._open.pop(stream)
-        self.packs.append((pack.close(state.epoch, state.boot), self._number))
+        self._put(self._open.pop(stream).close(state.epoch, state.boot))
+
+    def _put(self, pack: Pack) -> None:
+        self._packs[pack.stream, pack.first] = (pack, self._number)  # one that was written again lies in the later file
 
     def finish(self) -> State | None:
         if self._state is not None:
             for stream in list(self._open):
                 self._close(self._state, stream)
-        self.packs.sort(key=lambda one: one[0].first)
         return self._state
+
+    def packs(self) -> list[tuple[Pack, int]]:
+        return sorted(self._packs.values(), key=lambda one: one[0].first)
 
 
 def encode_keep(key: str, value: Any) -> bytes:  # noqa: ANN401 - any JSON
@@ -135,19 +153,10 @@ def encode_keep(key: str, value: Any) -> bytes:  # noqa: ANN401 - any JSON
     return json.dumps([key, value], ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def encode_done(uplink: str, pack: Pack) -> bytes:
+def encode_done(uplink: str, key: Key, first: int, last: int) -> bytes:
     """Return the payload of a DONE frame."""
-    return json.dumps([uplink, pack.epoch, pack.stream.value, pack.first, pack.last]).encode()
-
-
-def _announce_epoch(card: Card, state: State, faults: dict[Fault, str]) -> None:
-    """Put the epoch on the card before its first number is used, so that a later start can say what was cut."""
-    try:
-        name, size = card.write(encode_packs(state.snapshot(), []))
-    except OSError as error:
-        faults[Fault.CARD] = str(error)
-    else:
-        card.note(name, size, [])
+    epoch, stream = key
+    return json.dumps([uplink, epoch, stream.value, first, last]).encode()
 
 
 def _lost(before: State, now: int) -> list[LedgerEntry]:
@@ -160,23 +169,39 @@ def _lost(before: State, now: int) -> list[LedgerEntry]:
     ]
 
 
-def _missing(card: Card, packs: list[tuple[Pack, int]], state: State, now: int) -> list[LedgerEntry]:
-    """Name, once, the numbers that ought to be here and are not: records that were damaged."""
+def _present(card: Card, packs: list[tuple[Pack, int]]) -> dict[Key, Ranges]:
     present: dict[Key, Ranges] = {}
     for segment in card.segments:
         for key, ranges in segment.spans.items():
             present.setdefault(key, Ranges()).update(ranges)
     for pack, _ in packs:
         present.setdefault((pack.epoch, pack.stream), Ranges()).add(pack.first, pack.last)
+    return present
+
+
+def _missing(
+    present: Mapping[Key, Ranges], state: State, ended: State | None, uplinks: Sequence[str], now: int
+) -> list[LedgerEntry]:
+    """Name, once, the numbers that ought to be here for some uplink and are not: records that were damaged.
+
+    An uplink that is new has no claim to what had been delivered before it came.
+    """
+    used = {(one.epoch, stream): one.next[stream] - 1 for one in (ended, state) if one for stream in Stream}
+    new = [uplink for uplink in uplinks if uplink not in state.done]
+    old = [uplink for uplink in uplinks if uplink in state.done]
+    for uplink in new:
+        state.done[uplink] = {}
     entries = []
-    for key, ranges in present.items():
-        known = state.accounted(key, ranges)
-        first, last = min(one for one, _ in known), max(other for _, other in known)
-        if key[0] == state.epoch:
-            first, last = 1, state.next[key[1]] - 1
-        for one, other in list(known.gaps(first, last)):
-            state.done_by(LEDGERED, key).add(one, other)
-            entries.append(
-                LedgerEntry(now, "damaged", "card", other - one + 1, "", "", 0, 0, key[1].value, key[0], one, other)
-            )
+    for key in {**present, **used}:
+        here = present.get(key, Ranges())
+        last = max(used.get(key, 0), *(other for _, other in here), 0)
+        missing = Ranges()
+        for uplink in old if uplinks else [LEDGERED]:
+            missing.update(Ranges([*here, *state.accounted_by(uplink, key)]).gaps(1, last))
+        for uplink in new:
+            state.done_by(uplink, key).update(here.gaps(1, last))
+        entries += [
+            LedgerEntry(now, "damaged", "card", other - one + 1, "", "", 0, 0, key[1].value, key[0], one, other)
+            for one, other in missing
+        ]
     return entries

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.journal.ranges import Ranges
 from agent.readings import Stream
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 Key = tuple[str, Stream]  # an epoch and one of its streams
 LEDGERED = ""  # stands for an uplink: the numbers that the ledger accounts for, which nobody will ever be given
@@ -32,18 +29,15 @@ class State:
         """Return what an uplink has delivered, to be added to."""
         return self.done.setdefault(uplink, {}).setdefault(key, Ranges())
 
-    def deliver_all(self, other: State) -> None:
-        """Take over what another state knows to be delivered."""
+    def take_over(self, other: State) -> None:
+        """Take over what another state knows of what is delivered, and of the numbers that are used."""
         for uplink, by_key in other.done.items():
+            self.done.setdefault(uplink, {})
             for key, ranges in by_key.items():
                 self.done_by(uplink, key).update(ranges)
-
-    def accounted(self, key: Key, present: Iterable[tuple[int, int]]) -> Ranges:
-        """Return what is present, was delivered by some uplink, or is in the ledger."""
-        known = Ranges(present)
-        for by_key in self.done.values():
-            known.update(by_key.get(key, ()))
-        return known
+        if other.epoch == self.epoch:
+            for stream, number in other.next.items():
+                self.next[stream] = max(self.next[stream], number)
 
     def forget(self, key: Key) -> None:
         """Forget what was done of an epoch that nothing is left of."""
@@ -58,8 +52,9 @@ class State:
         """Return the whole state as bytes."""
         done: dict[str, dict[str, dict[str, list[list[int]]]]] = {}
         for uplink, by_key in self.done.items():
+            by_epoch = done.setdefault(uplink, {})
             for (epoch, stream), ranges in by_key.items():
-                done.setdefault(uplink, {}).setdefault(epoch, {})[stream.value] = [list(one) for one in ranges]
+                by_epoch.setdefault(epoch, {})[stream.value] = [list(one) for one in ranges]
         fields = {
             "epoch": self.epoch,
             "boot": self.boot,
@@ -78,9 +73,10 @@ def restore(snapshot: bytes) -> State:
         state = State(epoch=fields["epoch"], boot=fields["boot"], kept=fields["kept"], clean=fields["clean"])
         state.next |= {Stream(stream): number for stream, number in fields["next"].items()}
         for uplink, by_epoch in fields["done"].items():
+            state.done[uplink] = {}
             for epoch, by_stream in by_epoch.items():
                 for stream, ranges in by_stream.items():
-                    state.done.setdefault(uplink, {})[epoch, Stream(stream)] = Ranges(ranges)
+                    state.done[uplink][epoch, Stream(stream)] = Ranges(ranges)
     except (zlib.error, KeyError, TypeError, AttributeError) as error:
         message = f"not a snapshot: {error!r}"
         raise ValueError(message) from error

@@ -150,13 +150,15 @@ class Stock:
             numbers[pack.epoch, pack.stream].add(pack.first, pack.last)
         for key, ranges in numbers.items():
             for first, last in ranges:
-                self.give_up_numbers(key, first, last)
                 yield key, first, last
 
-    def give_up_numbers(self, key: Key, first: int, last: int) -> None:
-        """Give numbers up: nobody will be given them."""
+    def absent(self, key: Key, first: int, last: int) -> None:
+        """Note that numbers are not here any more."""
         self._present[key].remove(first, last)
-        self._state.done_by(LEDGERED, key).add(first, last)
+
+    def is_given_up(self, pack: Pack) -> bool:
+        """Return whether the ledger accounts for a pack: then nobody will be given it."""
+        return self._state.done_by(LEDGERED, (pack.epoch, pack.stream)).covers(pack.first, pack.last)
 
     def _not_fresh(self, packs: Sequence[Pack]) -> None:
         gone = set(map(id, packs))

@@ -73,15 +73,21 @@ class Young:
     def begin(self, snapshot: bytes) -> None:
         """Begin a new file with a whole snapshot."""
         self.close()
-        number = self.number + 1
-        self._file = self._disk.create(_name(number))
-        self._written.append(_Written(number, 0))
-        self.write(frame(Kind.SNAPSHOT, snapshot))
+        number, data = self.number + 1, frame(Kind.SNAPSHOT, snapshot)
+        file = self._disk.create(_name(number))
+        try:
+            file.append(data)
+        except OSError:
+            file.close()
+            self._disk.remove(_name(number))
+            raise
+        self._file = file
+        self._written.append(_Written(number, len(data)))
 
     @property
     def full(self) -> bool:
-        """Whether the file being written has had its share."""
-        return not self._written or self._written[-1].size >= self._limit // FILES
+        """Whether a new file is due: this one has had its share, or there is none."""
+        return self._file is None or self._written[-1].size >= self._limit // FILES
 
     @property
     def over(self) -> bool:
@@ -90,8 +96,8 @@ class Young:
 
     def drop_oldest(self) -> None:
         """Remove the oldest file; its number is `oldest` before the call."""
-        self._disk.remove(_name(self._written[0].number))
-        del self._written[0]
+        oldest = self._written.pop(0)
+        self._disk.remove(_name(oldest.number))
 
     def size(self) -> int:
         """Return how many bytes are written."""

@@ -1,5 +1,7 @@
 """Ranges against a plain set of numbers."""
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,7 +42,7 @@ def test_their_pieces_are_in_order_and_never_touch(steps):
     pieces = list(played(steps)[0])
 
     assert all(first <= last for first, last in pieces)
-    assert all(before[1] + 1 < after[0] for before, after in zip(pieces, pieces[1:], strict=False))
+    assert all(before[1] + 1 < after[0] for before, after in pairwise(pieces))
 
 
 @settings(max_examples=200)
