@@ -151,8 +151,10 @@ def _parse(source: Source) -> dict[str, Any]:
         return tomllib.loads(source.text)
     except RecursionError:
         raise ConfigError([Problem(source.name, None, "", _("is nested too deeply"))]) from None
-    except ValueError as error:  # TOMLDecodeError, or Python's own limit on the digits of a number
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError([_not_toml(source, str(error))]) from None
+    except ValueError:  # Python's own limit on the digits of a number
+        raise ConfigError([Problem(source.name, None, "", _("holds a number that is too large"))]) from None
 
 
 def _not_toml(source: Source, message: str) -> Problem:
