@@ -147,7 +147,7 @@ class Journal:
         16 * MIB
     )
     pack_within: Annotated[
-        float, Interval(gt=0, le=60), Help(N_("Readings are gathered for so long before they go up"), "s")
+        float, Interval(ge=0, le=60), Help(N_("Readings are gathered for so long before they go up"), "s")
     ] = 1.0
     pack_size: Annotated[int, Interval(ge=1, le=10_000), Help(N_("Most readings in one message"))] = 100
     hold_undated: Annotated[
