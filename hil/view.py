@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hil.demo import Demo
     from hil.packs import Received
 
+NO_BREAK = "\u00a0"  # a value stays with its unit, whatever the width of the terminal
 LINK = {LinkState.UP: ("up", "green"), LinkState.CUT: ("cut", "bold red"), LinkState.HUNG: ("hung", "bold red")}
 
 
@@ -38,7 +39,7 @@ def picture(demo: Demo) -> Group:
         alarms = devices.get(name, {}).get("alarms", [])
         shown = Text(state, "green" if state == "ok" else "yellow")
         if alarms:
-            shown.append(" " + ", ".join(alarms), "bold red")
+            shown.append(NO_BREAK).append(", ".join(alarms), "bold red")
         ago = min((time.time() - (one.utc or one.arrived) for one in readings), default=None)
         table.add_row(
             name,
@@ -92,7 +93,7 @@ def _value(one: Received) -> str:
     if one.value is None:
         return f"{one.quantity} {one.reason}"
     value = f"{one.value:.6g}" if isinstance(one.value, float) else str(one.value).lower()
-    return f"{one.quantity} {value} {one.unit}".rstrip()
+    return f"{one.quantity} {value} {one.unit}".rstrip().replace(" ", NO_BREAK)
 
 
 def summary(account: Account) -> Table:
