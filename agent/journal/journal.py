@@ -206,12 +206,14 @@ class Journal:
 
     def _write_frames(self, data: bytes) -> None:
         try:
-            self._young.write(data)
+            if self._young.begun:
+                self._young.write(data)
+                return
         except OSError as error:
-            self._unkept += 1
             self._young.close()  # what follows would stand behind a hole: the next append begins a new file
             self._faults.put(Fault.YOUNG, str(error))
-            self._urgent.set()  # then the card shall have it
+        self._unkept += 1
+        self._urgent.set()  # then the card shall have it
 
     def _close_pack(self, stream: Stream) -> None:
         timer = self._timers.pop(stream, None)
@@ -285,7 +287,8 @@ class Journal:
 
         `clean`: the agent stops in order, nothing will be appended after this.
         """
-        if self._uncommitted() or clean or self._kept_is_due():
+        # A card that failed is tried again although nothing waits for it: how else would it be known to be well?
+        if self._uncommitted() or clean or self._kept_is_due() or self._faults.stands(Fault.CARD):
             changed_at, self._kept_changed_at = self._kept_changed_at, None
             if not await self._committing.write(clean=clean):
                 self._kept_changed_at = changed_at

@@ -36,6 +36,10 @@ class Faults:
         if self._standing.pop(fault, None) is not None:
             self._log.info("journal_well", fault=fault.value)
 
+    def stands(self, fault: Fault) -> bool:
+        """Return whether a fault stands."""
+        return fault in self._standing
+
     def messages(self) -> dict[str, str]:
         """Return what stands, by name."""
         return {fault.value: message for fault, message in self._standing.items()}

@@ -66,7 +66,7 @@ class Young:
         """Append one frame, or several at once, to the file that is being written."""
         if self._file is None:
             message = "the young end was not begun"
-            raise OSError(message)
+            raise ValueError(message)
         self._file.append(data)
         self._written[-1].size += len(data)
 
@@ -85,9 +85,14 @@ class Young:
         self._written.append(_Written(number, len(data)))
 
     @property
+    def begun(self) -> bool:
+        """Whether there is a file to write to."""
+        return self._file is not None
+
+    @property
     def full(self) -> bool:
         """Whether a new file is due: this one has had its share, or there is none."""
-        return self._file is None or self._written[-1].size >= self._limit // FILES
+        return not self.begun or self._written[-1].size >= self._limit // FILES
 
     @property
     def over(self) -> bool:
