@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from drivers.contract import PortError
+from drivers.contract import Measurement, PortError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.sampler.pipeline import Pipeline
     from agent.seams import Clock
-    from drivers.contract import Answer, Ask, Item, PollingDriver, SerialLine, SerialPort, SerialPorts
+    from drivers.contract import Answer, Ask, Item, Poll, PollingDriver, SerialLine, SerialPort, SerialPorts
 
 BITS_A_BYTE = 10
 GAP = 3.5  # characters of silence between two telegrams (Modbus over serial line V1.02, section 2.5.1.1)
@@ -19,7 +21,7 @@ LONGEST_ANSWER = 1024  # bytes; a bus that says more to one request is babbling
 
 
 class Bus:
-    """A serial line that its devices take in turns: one request and its answer at a time."""
+    """A serial line that its devices take in turns: one poll at a time."""
 
     def __init__(self, ports: SerialPorts, path: str, line: SerialLine, clock: Clock) -> None:
         self._ports = ports
@@ -30,19 +32,39 @@ class Bus:
         self._port: SerialPort | None = None
         self._quiet_since = 0  # boottime in nanoseconds
 
-    async def exchange(self, ask: Ask) -> Answer | None:
-        """Send one request and return its answer; None if nothing usable came in time. Raises PortError."""
+    async def converse(self, conversation: Poll, take: Callable[[list[Item], int], None]) -> None:
+        """Let one poll have its turn; `take` gets what came of it, and when its last answer came (boottime in ns).
+
+        A request that nobody answers takes its time, and what was read before it must not be dated after it. All of a
+        poll is one turn, or its values would be of different times too. Raises PortError.
+        """
         async with self._turn:
+            answered: int | None = None
+            answer: Answer | None = None
             try:
-                if self._port is None:
-                    self._port = await self._ports.open(self._path, self._line)
-                await self._gap()
-                return await self._ask(self._port, ask)
+                while True:
+                    answer = await self._exchange(conversation.send(answer))
+                    if answer is not None:
+                        answered = self._clock.boottime()
+            except StopIteration as end:
+                take(end.value, self._clock.boottime() if answered is None else answered)
             except PortError:
-                self.close()
+                if answered is not None:  # what was read before the line was lost is not lost with it
+                    take(_measured(conversation), answered)
                 raise
-            finally:
-                self._quiet_since = self._clock.boottime()
+
+    async def _exchange(self, ask: Ask) -> Answer | None:
+        """Send one request and return its answer; None if nothing usable came in time. Raises PortError."""
+        try:
+            if self._port is None:
+                self._port = await self._ports.open(self._path, self._line)
+            await self._gap()
+            return await self._ask(self._port, ask)
+        except PortError:
+            self.close()
+            raise
+        finally:
+            self._quiet_since = self._clock.boottime()
 
     async def _ask(self, port: SerialPort, ask: Ask) -> Answer | None:
         port.flush()  # a late answer to an earlier request is nobody's
@@ -71,24 +93,21 @@ class Bus:
             self._port = None
 
 
+def _measured(conversation: Poll) -> list[Item]:
+    """Return the measurements of a poll that gets no more answers."""
+    try:
+        while True:
+            conversation.send(None)
+    except StopIteration as end:
+        return [item for item in end.value if isinstance(item, Measurement)]
+
+
 async def poll(pipeline: Pipeline, driver: PollingDriver, bus: Bus, every: float, clock: Clock) -> None:
     """Ask the device every so many seconds until the bus is lost; raises PortError."""
     poller = driver.make(pipeline.device.settings)
     due = clock.boottime()
     while True:
-        conversation = poller.poll()
-        items: list[Item] = []
-        answer: Answer | None = None
-        try:
-            ask = next(conversation)
-            while True:
-                answer = await bus.exchange(ask)
-                ask = conversation.send(answer)
-        except StopIteration as end:
-            items = end.value
-        finally:
-            conversation.close()
-        pipeline.take(items, clock.boottime())
+        await bus.converse(poller.poll(), pipeline.take)
         # At a steady pace; what was missed while the bus was busy is not made up for.
         due = max(due + round(every * 1e9), clock.boottime())
         await asyncio.sleep((due - clock.boottime()) / 1e9)
