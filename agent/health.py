@@ -77,9 +77,11 @@ class Health:
 
     def states(self) -> tuple[str, ...]:
         """Return what makes health worth publishing at once when it changes."""
+        uplinks = [publisher.snapshot() for publisher in self._publishers.values()]
         return (
             *(self._state(pipeline) for pipeline in self._pipelines.values()),
-            *(f"{one.snapshot().state} {one.snapshot().fault}" for one in self._publishers.values()),
+            *(f"{name} {' '.join(pipeline.faults)}" for name, pipeline in self._pipelines.items()),  # kinds, not counts
+            *(f"{one.state} {one.fault} {one.reconnects}" for one in uplinks),
             *self._journal.status().faults,
             str(self._timekeeper.state().sync is not None),
         )
