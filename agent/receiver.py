@@ -7,6 +7,7 @@ and ledger. Pure: it is handed messages and holds no connection.
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from agent.journal.ranges import Ranges
 ROOT = "roadside/v1/"
 PACKED = frozenset({"live", "history", "alarms", "anchors", "ledger"})
 LARGEST = 16 << 20  # bytes inflated; more is no pack
+LARGEST_WHOLE = 1 << 53  # what every JSON parser keeps exactly
 
 
 class NotUnderstoodError(ValueError):
@@ -40,6 +42,7 @@ class Received(NamedTuple):
     fields: dict[str, Any]  # as sent
     utc: float | None  # seconds since 1970; None until an anchor dates it
     uncertainty: float | None  # seconds
+    was_undated: bool = False  # it was returned before, without a time
 
 
 class Dated(NamedTuple):
@@ -76,60 +79,52 @@ class Receiver:
     def __init__(self) -> None:
         self.accounts: dict[Series, Account] = {}
         self._anchors: dict[str, list[tuple[float, Dated]]] = {}  # by boot
-        self._undated: dict[str, list[tuple[Received, float]]] = {}  # by boot, with their boottime
+        self._undated: dict[str, list[tuple[Received, float, float]]] = {}  # by boot: with base and time, in seconds
 
     def take(self, topic: str, payload: bytes) -> list[Received]:
-        """Return the records of a message that are new, and earlier ones that it dates; raises NotUnderstoodError."""
+        """Return the records of a message that are new, and earlier ones that it dates.
+
+        Raises NotUnderstoodError, and has taken nothing then.
+        """
         at = topic.find(ROOT)
         parts = topic[at + len(ROOT) :].split("/") if at >= 0 else []
         if len(parts) != 2 or parts[1] not in PACKED:
             raise NotUnderstoodError(topic)
-        head, *records = unpack(payload)
-        return self._records(parts[0], parts[1], head, records)
-
-    def _records(self, gateway: str, lane: str, head: dict[str, Any], records: list[dict[str, Any]]) -> list[Received]:
-        unknown = [name for name in head if name.endswith("_") and name != "undated_"]
-        if unknown:  # RFC 8428, section 4.4: such a field must be understood
-            raise NotUnderstoodError(f"fields {unknown}")
-        try:
-            series = Series(gateway, head["epoch"], head["stream"])
-            first, boot, base = int(head["v"]), str(head["boot"]), float(head["boottime"])
-            dated = Dated(float(head["bt"]), float(head["uncertainty"])) if "bt" in head else None
-        except (KeyError, TypeError, ValueError) as error:
-            raise NotUnderstoodError(f"head without {error}") from None
-        account = self.accounts.setdefault(series, Account())
+        gateway, lane = parts
+        items = unpack(payload)
+        head = _head(gateway, items)
+        for item in items[1:]:
+            _check(lane, item)
+        account = self.accounts.setdefault(head.series, Account())
         new = []
-        for number, record in enumerate(records, first):
+        for number, item in enumerate(items[1:], head.first):
             if account.received.covers(number, number):
                 account.doubled += 1
                 continue
             account.received.add(number, number)
-            new += self._record(
-                Received(series, number, lane, str(record.get("n")), record, None, None), boot, base, dated
-            )
+            new += self._record(Received(head.series, number, lane, item["n"], item, None, None), head)
         return new
 
-    def _record(self, one: Received, boot: str, base: float, dated: Dated | None) -> list[Received]:
+    def _record(self, one: Received, head: _Head) -> list[Received]:
         """Return the record, dated if it can be, and what it dates."""
-        time = float(one.fields.get("t", 0.0))
+        time = one.fields.get("t", 0.0)
         if one.lane == "ledger":
             self._note(one)
-        dated = dated or self._date(boot, base)
+        dated = head.dated or self._date(head.boot, head.boottime)
         if dated is None:
-            self._undated.setdefault(boot, []).append((one, base + time))
+            self._undated.setdefault(head.boot, []).append((one, head.boottime, time))
         else:
             one = one._replace(utc=dated.utc + time, uncertainty=dated.uncertainty)
         return [one, *self._anchor(one.fields)] if one.lane == "anchors" else [one]
 
     def _anchor(self, fields: dict[str, Any]) -> list[Received]:
-        boot = str(fields["boot"])
-        anchor = Dated(float(fields["utc"]), float(fields["uncertainty"]))
-        self._anchors.setdefault(boot, []).append((float(fields["at"]), anchor))
+        boot = fields["boot"]
+        self._anchors.setdefault(boot, []).append((fields["at"], Dated(fields["utc"], fields["uncertainty"])))
         late = []
-        for one, boottime in self._undated.pop(boot, []):
+        for one, boottime, time in self._undated.pop(boot, []):
             dated = self._date(boot, boottime)
             if dated is not None:
-                late.append(one._replace(utc=dated.utc, uncertainty=dated.uncertainty))
+                late.append(one._replace(utc=dated.utc + time, uncertainty=dated.uncertainty, was_undated=True))
         return late
 
     def _date(self, boot: str, boottime: float) -> Dated | None:
@@ -144,10 +139,79 @@ class Receiver:
         if "epoch" not in fields:
             return  # a statement about measurements that never had numbers
         account = self.accounts.setdefault(Series(one.series.gateway, fields["epoch"], fields["stream"]), Account())
-        if fields["n"] == "lost":
-            account.lost_from = int(fields["first"])
+        first = fields["first"]
+        if one.name == "lost":
+            account.lost_from = first if account.lost_from is None else min(first, account.lost_from)
         else:
-            account.given_up.add(int(fields["first"]), int(fields["last"]))
+            account.given_up.add(first, fields["last"])
+
+
+class _Head(NamedTuple):
+    """What goes for all records of a pack."""
+
+    series: Series
+    first: int
+    boot: str
+    boottime: float  # seconds
+    dated: Dated | None
+
+
+def _head(gateway: str, items: list[dict[str, Any]]) -> _Head:
+    head = items[0]
+    unknown = sorted({name for item in items for name in item if name.endswith("_")} - {"undated_"})
+    if unknown:  # RFC 8428, section 4.4: such a field must be understood
+        raise NotUnderstoodError(f"fields {', '.join(unknown)}")
+    if head.get("n") != "pack" or head.get("bn") != f"{gateway}/":
+        raise NotUnderstoodError(f"no head of a pack of {gateway}")
+    dated = None
+    if "bt" in head:
+        dated = Dated(_number(head, "bt"), _number(head, "uncertainty"))
+    elif head.get("undated_") is not True:
+        raise NotUnderstoodError("neither a base time nor undated_")
+    first = _whole(head, "v")
+    if _whole(head, "last") - first + 2 != len(items):
+        raise NotUnderstoodError(f"numbers {first} to {head['last']}, but {len(items) - 1} records")
+    series = Series(gateway, _text(head, "epoch"), _text(head, "stream"))
+    return _Head(series, first, _text(head, "boot"), _number(head, "boottime"), dated)
+
+
+def _check(lane: str, item: dict[str, Any]) -> None:
+    """Raise NotUnderstoodError unless every field that is looked at here or by `roadside listen` is what it must be."""
+    _text(item, "n")
+    for name in ("t", "v"):
+        if name in item:
+            _number(item, name)
+    if lane == "anchors":
+        _text(item, "boot")
+        for name in ("at", "utc", "uncertainty"):
+            _number(item, name)
+    elif lane == "ledger" and "epoch" in item:
+        _text(item, "epoch")
+        _text(item, "stream")
+        first = _whole(item, "first")
+        if item["n"] != "lost" and _whole(item, "last") < first:
+            raise NotUnderstoodError(f"numbers {first} to {item['last']}")
+
+
+def _number(fields: dict[str, Any], name: str) -> float:
+    value = fields.get(name)
+    if isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf:
+        return value
+    raise NotUnderstoodError(f"{name} is no number: {value!r:.50}")
+
+
+def _whole(fields: dict[str, Any], name: str) -> int:
+    value = fields.get(name)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < LARGEST_WHOLE:
+        return value
+    raise NotUnderstoodError(f"{name} is no number of a record: {value!r:.50}")
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if isinstance(value, str):
+        return value
+    raise NotUnderstoodError(f"{name} is no text: {value!r:.50}")
 
 
 def unpack(payload: bytes) -> list[dict[str, Any]]:
@@ -156,13 +220,15 @@ def unpack(payload: bytes) -> list[dict[str, Any]]:
         if payload[:1] == b"\x78":
             inflater = zlib.decompressobj()
             payload = inflater.decompress(payload, LARGEST)
-            if not inflater.eof:
-                message = "a pack that is cut, or far too large"
-                raise NotUnderstoodError(message)
-        records = json.loads(payload)
-    except (zlib.error, ValueError) as error:
-        raise NotUnderstoodError(str(error)) from None
-    if not isinstance(records, list) or not records or not all(isinstance(one, dict) for one in records):
-        message = "not an array of objects"
-        raise NotUnderstoodError(message)
-    return records
+            if not inflater.eof or inflater.unused_data:
+                raise NotUnderstoodError("a pack that is cut, goes on after its end, or is far too large")
+        items = json.loads(payload, parse_constant=_refuse)
+    except (zlib.error, ValueError, RecursionError) as error:
+        raise NotUnderstoodError(f"neither JSON nor deflated JSON: {error}") from None
+    if not isinstance(items, list) or not items or not all(isinstance(item, dict) for item in items):
+        raise NotUnderstoodError("not an array of objects")
+    return items
+
+
+def _refuse(constant: str) -> None:
+    raise NotUnderstoodError(f"{constant} is not JSON")

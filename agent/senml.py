@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agent.journal.pack import Pack
     from agent.readings import Record
     from agent.timekeeper import Dated
+    from drivers.contract import Value
 
 DEFLATE_LEVEL = 6  # 8.4 bytes a reading at 0.6 us; level 1 takes 10.0 bytes (measured with packs of 100)
 _ADLER_MODULUS = 65521
@@ -30,14 +31,14 @@ def encode(record: Record, base: int) -> bytes:
     """Return one record as a JSON object, its time in seconds relative to `base` (boottime in nanoseconds)."""
     time = f'"t":{round((record.at - base) / 1e6) / 1000!r}}}'
     if isinstance(record, Reading):
-        return (_reading(record) + time).encode()
+        return _utf8(_reading(record) + time)
     if isinstance(record, AlarmEvent):
         fields = _alarm(record)
     elif isinstance(record, Anchor):
         fields = _anchor(record)
     else:
         fields = _ledger(record, base)
-    return (_dump(fields)[:-1] + "," + time).encode()
+    return _utf8(_dump(fields)[:-1] + "," + time)
 
 
 def deflate(records: bytes) -> bytes:
@@ -85,7 +86,11 @@ def _head(pack: Pack, gateway: str, dated: Dated | None) -> bytes:
         "boot": pack.boot,
         "boottime": round(pack.base / 1e9, 3),
     }
-    return b"[" + _dump(head).encode() + b","
+    return b"[" + _utf8(_dump(head)) + b","
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode(errors="replace")  # half a surrogate pair, from some device's text, becomes a question mark
 
 
 def _dump(fields: dict[str, Any]) -> str:
@@ -104,7 +109,7 @@ def _reading(reading: Reading) -> str:
     value = reading.value
     if isinstance(value, bool):
         text = _named(reading.device, reading.quantity, "") + ('"vb":true,' if value else '"vb":false,')
-    elif isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+    elif isinstance(value, int | float) and _can_be_said(value):
         text = _named(reading.device, reading.quantity, reading.unit) + f'"v":{value!r},'
     elif isinstance(value, str):
         text = _named(reading.device, reading.quantity, "") + f'"vs":{json.dumps(value, ensure_ascii=False)},'
@@ -112,6 +117,10 @@ def _reading(reading: Reading) -> str:
         state = reading.reason.value if reading.reason else "invalid"
         text = _named(reading.device, f"{reading.quantity}:state", "") + f'"vs":"{state}",'
     return text + '"partial":true,' if reading.partial else text
+
+
+def _can_be_said(value: Value) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _alarm(event: AlarmEvent) -> dict[str, Any]:
@@ -122,7 +131,7 @@ def _alarm(event: AlarmEvent) -> dict[str, Any]:
         "alarm": event.alarm,
         "id": event.id,
     }
-    if event.value is not None:
+    if event.value is not None and _can_be_said(event.value):
         fields["at_value"] = event.value
     return fields
 
@@ -139,10 +148,14 @@ def _anchor(anchor: Anchor) -> dict[str, Any]:
 
 
 def _ledger(entry: LedgerEntry, base: int) -> dict[str, Any]:
-    fields: dict[str, Any] = {"n": entry.kind, "why": entry.why, "count": entry.count}
+    fields: dict[str, Any] = {"n": entry.kind, "why": entry.why}
+    if entry.count:
+        fields["count"] = entry.count
     if entry.device:
         since, until = (round((at - base) / 1e6) / 1000 for at in (entry.since, entry.until))
         fields |= {"device": entry.device, "quantity": entry.quantity, "since": since, "until": until}
     if entry.stream:
-        fields |= {"stream": entry.stream, "epoch": entry.epoch, "first": entry.first, "last": entry.last}
+        fields |= {"stream": entry.stream, "epoch": entry.epoch, "first": entry.first}
+        if entry.last:
+            fields["last"] = entry.last
     return fields

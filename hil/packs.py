@@ -159,7 +159,7 @@ def _record(item: dict[str, Any], base: float, base_utc: float | None, stamp: di
         return Anchor(**stamp, of_boot=item["boot"], at=item["at"], true_utc=item["utc"], error=item["uncertainty"])
     if "why" in item:
         return Statement(
-            **stamp, kind=name, why=item["why"], count=item["count"],
+            **stamp, kind=name, why=item["why"], count=item.get("count", 0),
             device=item.get("device", ""), quantity=item.get("quantity", ""),
             since=base + item.get("since", 0.0), until=base + item.get("until", 0.0),
             of_stream=item.get("stream", ""), of_epoch=item.get("epoch", ""),
