@@ -48,8 +48,8 @@ class Bus:
                         answered = self._clock.boottime()
             except StopIteration as end:
                 take(end.value, self._clock.boottime() if answered is None else answered)
-            except PortError:
-                if answered is not None:  # what was read before the line was lost is not lost with it
+            except (PortError, asyncio.CancelledError):
+                if answered is not None:  # what was read before the line was lost, or the agent stopped, is not lost
                     take(_measured(conversation), answered)
                 raise
 
