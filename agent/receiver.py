@@ -7,7 +7,7 @@ and ledger. Pure: it is handed messages and holds no connection.
 from __future__ import annotations
 
 import json
-import math
+import sys
 import zlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,7 +17,8 @@ from agent.journal.ranges import Ranges
 ROOT = "roadside/v1/"
 PACKED = frozenset({"live", "history", "alarms", "anchors", "ledger"})
 LARGEST = 16 << 20  # bytes inflated; more is no pack
-LARGEST_WHOLE = 1 << 53  # what every JSON parser keeps exactly
+LARGEST_WHOLE = 1 << 53  # of a record's number: what every JSON parser keeps exactly
+LARGEST_NUMBER = sys.float_info.max
 
 
 class NotUnderstoodError(ValueError):
@@ -195,7 +196,7 @@ def _check(lane: str, item: dict[str, Any]) -> None:
 
 def _number(fields: dict[str, Any], name: str) -> float:
     value = fields.get(name)
-    if isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf:
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER:
         return value
     raise NotUnderstoodError(f"{name} is no number: {value!r:.50}")
 
