@@ -102,8 +102,8 @@ class Health:
             "state": self._state(pipeline),
             "values": values,
         }
-        if pipeline.trouble_text:
-            device["trouble"] = pipeline.trouble_text
+        if pipeline.trouble is not None:
+            device["trouble"] = {"port": pipeline.trouble_port, "detail": pipeline.trouble_text}
         if pipeline.faults:
             device["faults"] = dict(pipeline.faults)
         if pipeline.alarms:

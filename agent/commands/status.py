@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.commands import root_option
+from agent.commands import root_option, wording
 from agent.control import SOCKET, ControlError, ask
 from agent.host.environment import environment
 from agent.host.paths import Paths
@@ -43,7 +43,7 @@ def command(root: Path, as_json: bool) -> int:
 def lines(document: dict[str, Any]) -> Iterator[str]:
     """Yield the status as lines that a person reads."""
     yield _("{gateway}, Roadside {version}, running for {time}").format(
-        gateway=document["gateway"], version=document["version"], time=duration(document["running_for"])
+        gateway=document["gateway"], version=document["version"], time=wording.duration(document["running_for"])
     )
     yield ""
     yield from table([_device(name, device) for name, device in document["devices"].items()])
@@ -51,7 +51,7 @@ def lines(document: dict[str, Any]) -> Iterator[str]:
     for name, uplink in document["uplinks"].items():
         waiting = sum(document["journal"]["waiting"].get(name, {}).values())
         text = _("{name}: {state}, {acked} messages acknowledged, {waiting} readings waiting")
-        yield text.format(name=name, state=word(uplink["state"]), acked=uplink["acked"], waiting=waiting)
+        yield text.format(name=name, state=wording.word(uplink["state"]), acked=uplink["acked"], waiting=waiting)
     clock = document["clock"]
     if clock["synchronised"]:
         yield _("clock: synchronised by {source}").format(source=clock["source"])
@@ -66,9 +66,10 @@ def troubles(document: dict[str, Any]) -> list[str]:
     found = []
     for name, device in document["devices"].items():
         if device["state"] not in {"ok", "waiting"}:
-            found.append(f"{name}: {device.get('trouble') or word(device['state'])}")
-        found += [_("{name}: alarm '{alarm}'").format(name=name, alarm=alarm) for alarm in device.get("alarms", ())]
-    found += [f"{name}: {uplink['message']}" for name, uplink in document["uplinks"].items() if uplink["message"]]
+            found.append(f"{name}: {wording.of_device(device)}")
+        alarms = [alarm for alarm in device.get("alarms", ()) if alarm != device["state"]]
+        found += [_("{name}: alarm '{alarm}'").format(name=name, alarm=wording.word(alarm)) for alarm in alarms]
+    found += [f"{name}: {wording.of_uplink(uplink)}" for name, uplink in document["uplinks"].items() if uplink["fault"]]
     found += [_("journal: {text}").format(text=text) for text in document["journal"]["faults"].values()]
     found += document.get("configuration", {}).get("problems", [])
     return found
@@ -77,50 +78,15 @@ def troubles(document: dict[str, Any]) -> list[str]:
 def _device(name: str, device: dict[str, Any]) -> list[str]:
     values = []
     for quantity, value in device["values"].items():
-        shown = word(value["reason"]) if "reason" in value else _number(value["value"])
+        shown = wording.word(value["reason"]) if "reason" in value else _number(value["value"])
         values.append(f"{quantity} {shown} {value.get('unit', '')}".rstrip())
     ago = min((value["ago"] for value in device["values"].values()), default=None)
-    heard = "" if ago is None else _("{time} ago").format(time=duration(ago))
-    return [name, word(device["state"]), heard, ", ".join(values)]
+    heard = "" if ago is None else _("{time} ago").format(time=wording.duration(ago))
+    return [name, wording.word(device["state"]), heard, ", ".join(values)]
 
 
 def _number(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def word(state: str) -> str:
-    """Return a state in the language of the technician."""
-    return {
-        "ok": _("ok"),
-        "waiting": _("waiting"),
-        "silent": _("silent"),
-        "missing": _("missing"),
-        "not_permitted": _("not permitted"),
-        "taken": _("taken"),
-        "unplugged": _("unplugged"),
-        "failed": _("failed"),
-        "quarantined": _("quarantined"),
-        "online": _("online"),
-        "connecting": _("connecting"),
-        "stopped": _("stopped"),
-        "no_echo": _("no echo"),
-        "no_fix": _("no fix"),
-        "warming_up": _("warming up"),
-        "out_of_range": _("out of range"),
-        "invalid": _("invalid"),
-    }.get(state, state)
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in the one unit that fits."""
-    for limit, divisor, text in (
-        (120, 1, _("{n} s")),
-        (7200, 60, _("{n} min")),
-        (172_800, 3600, _("{n} h")),
-    ):
-        if seconds < limit:
-            return text.format(n=round(seconds / divisor))
-    return _("{n} days").format(n=round(seconds / 86_400))
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:

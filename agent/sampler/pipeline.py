@@ -54,6 +54,7 @@ class Pipeline:
         self.faults: Counter[str] = Counter()
         self.trouble: str | None = None  # why the device is not being read now: a port's fault, or "quarantined"
         self.trouble_text = ""
+        self.trouble_port = ""
         self.on_alarm: list[Callable[[AlarmEvent], None]] = []
         self._journal = journal
         self._clock = clock
@@ -192,7 +193,7 @@ class Pipeline:
         self._is_ill("quarantined", repr(error), trace=error)
 
     def _is_ill(self, trouble: str, text: str, *, trace: Exception | None = None, path: str | None = None) -> None:
-        self.trouble, self.trouble_text = trouble, text
+        self.trouble, self.trouble_text, self.trouble_port = trouble, text, path or ""
         now = self._clock.boottime() / NANOSECONDS
         if times := self._repeats.again((self.device.id, "port", trouble), now):
             self._log.error(

@@ -1,0 +1,95 @@
+"""What states and faults are called, and what to do about them, in the language of the technician.
+
+The agent tells names such as `unplugged`; it runs in the machine's language, and whoever asks it may read another.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.i18n import _
+from drivers.contract import N_
+
+WORDS = {
+    "ok": N_("ok"),
+    "waiting": N_("waiting"),
+    "silent": N_("silent"),
+    "stuck": N_("stuck"),
+    "missing": N_("missing"),
+    "not_permitted": N_("not permitted"),
+    "taken": N_("taken"),
+    "unplugged": N_("unplugged"),
+    "failed": N_("failed"),
+    "quarantined": N_("quarantined"),
+    "online": N_("online"),
+    "connecting": N_("connecting"),
+    "stopped": N_("stopped"),
+    "pressed": N_("pressed"),
+    "no_echo": N_("no echo"),
+    "no_fix": N_("no fix"),
+    "no_reply": N_("no reply"),
+    "warming_up": N_("warming up"),
+    "out_of_range": N_("out of range"),
+    "invalid": N_("invalid"),
+}
+
+DEVICE_ADVICE = {
+    "silent": N_("nothing heard for too long; check the cable and the power of the sensor"),
+    "missing": N_("{port} is not there; plug the adapter in, or correct the port in the configuration"),
+    "unplugged": N_("{port} was unplugged; plug it in again"),
+    "not_permitted": N_("{port} may not be opened by the agent's user"),
+    "taken": N_("{port} is in use by another program; stop that one"),
+    "failed": N_("{port} cannot be used"),
+    "quarantined": N_("the driver failed and is tried again after a while; send the log to the workshop"),
+}
+
+UPLINK_ADVICE = {
+    "unreachable": N_("the broker cannot be reached; check the network and the url"),
+    "timed_out": N_("the broker does not answer; check the network, then the broker"),
+    "tls": N_("the encrypted connection fails; check ca_file and the broker's certificate"),
+    "clock_wrong": N_("the clock of this gateway is wrong; check its time service"),
+    "secret": N_("the password cannot be read; check password_file"),
+    "refused_login": N_("the broker refuses the login; check username and password"),
+    "refused_connect": N_("the broker refuses the connection"),
+    "taken_over": N_("another client uses the same client_id; each gateway needs its own"),
+    "closed": N_("the broker closed the connection"),
+    "unacked": N_("the broker does not acknowledge what is sent"),
+    "refused_publish": N_("the broker refuses what is sent; check its access rules"),
+}
+
+
+def word(state: str) -> str:
+    """Return what a state or reason is called."""
+    return _(WORDS[state]) if state in WORDS else state
+
+
+def of_device(device: dict[str, Any]) -> str:
+    """Return what is wrong with a device of the status document, and what to do."""
+    trouble = device.get("trouble", {})
+    advice = DEVICE_ADVICE.get(device["state"])
+    if advice is None:
+        return f"{word(device['state'])} {trouble.get('detail', '')}".strip()
+    text = _(advice).format(port=trouble.get("port", ""))
+    return _with_detail(text, trouble.get("detail", ""))
+
+
+def of_uplink(uplink: dict[str, Any]) -> str:
+    """Return what is wrong with an uplink of the status document, and what to do."""
+    return _with_detail(_(UPLINK_ADVICE.get(uplink["fault"], uplink["fault"])), uplink["message"])
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in the one unit that fits."""
+    for limit, divisor, text in (
+        (120, 1, _("{n} s")),
+        (7200, 60, _("{n} min")),
+        (172_800, 3600, _("{n} h")),
+    ):
+        if seconds < limit:
+            return text.format(n=round(seconds / divisor))
+    return _("{n} days").format(n=round(seconds / 86_400))
+
+
+def _with_detail(text: str, detail: str) -> str:
+    """Add what the agent itself said, which names processes, groups and addresses."""
+    return f"{text} ({detail})" if detail else text
