@@ -68,3 +68,5 @@ async def drive(pipeline: Pipeline, driver: OutputDriver, sounding: Sounding, gp
     finally:
         line.write(False)
         line.close()
+        now = clock.boottime()
+        pipeline.take(output.set(now / 1e9, on=False), now)  # nobody shall believe that it still sounds
