@@ -1,5 +1,6 @@
 """A journal on real folders, with a clock and chance of its own."""
 
+import asyncio
 import itertools
 import random
 
@@ -54,9 +55,10 @@ class Bench:
         self.clock = Clock()
         self.chance = Chance()
         self._counter = itertools.count()
+        self._opened = []
 
     def open(self, *, uplinks=("city",), card=None, young=None, **limits) -> Journal:
-        return Journal(
+        journal = Journal(
             young=young or self.young,
             card=card or self.card,
             clock=self.clock,
@@ -65,6 +67,18 @@ class Bench:
             limits=Limits(**{"commit_interval": 3600.0, "pack_within": 60.0} | limits),
             log=logs.get("journal"),
         )
+        self._opened.append(journal)
+        return journal
+
+    def let_go(self) -> None:
+        """The processes are gone: what they held open is closed without a word."""
+        for journal in self._opened:
+            journal._fetching.stop()
+            for timer in journal._timers.values():
+                timer.cancel()
+            journal._young.close()
+            journal._card.close()
+        self._opened.clear()
 
     def power_cut(self) -> None:
         """What lies on tmpfs is gone."""
@@ -80,5 +94,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path):
-    return Bench(tmp_path)
+async def bench(tmp_path):
+    bench = Bench(tmp_path)
+    yield bench
+    bench.let_go()
+    await asyncio.get_running_loop().shutdown_default_executor()

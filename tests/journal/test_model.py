@@ -48,7 +48,8 @@ class JournalMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.runner = asyncio.Runner()
-        self.runner.get_loop().set_default_executor(DaemonThreads())
+        self.threads = DaemonThreads()
+        self.runner.get_loop().set_default_executor(self.threads)
         self.bench = Bench(self.folder)
         self.uplinks = {name: Uplink() for name in UPLINKS}
         self.appended = {}  # identity -> value
@@ -86,12 +87,7 @@ class JournalMachine(RuleBasedStateMachine):
             uplink.reconnect()
 
     def let_go(self):
-        """The process is gone: what it held open is closed without a word."""
-        self.on_loop(self.journal._fetching.stop)
-        self.journal._young.close()
-        self.journal._card.close()
-        for timer in self.journal._timers.values():
-            timer.cancel()
+        self.on_loop(self.bench.let_go)
         self.journal = None
 
     def note(self, stream, records):
