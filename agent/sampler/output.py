@@ -66,7 +66,9 @@ async def drive(pipeline: Pipeline, driver: OutputDriver, sounding: Sounding, gp
             except TimeoutError:
                 continue
     finally:
-        line.write(False)
-        line.close()
+        try:
+            line.write(False)
+        finally:
+            line.close()
         now = clock.boottime()
         pipeline.take(output.set(now / 1e9, on=False), now)  # nobody shall believe that it still sounds

@@ -1,0 +1,165 @@
+"""Devices that share a bus: one transaction at a time, and none waits for ever for another."""
+
+import asyncio
+from functools import partial
+from itertools import pairwise
+
+import pytest
+
+from agent.sampler.poll import GAP, SHORTEST_GAP, Bus, poll
+from agent.sampler.supervise import supervise
+from drivers.contract import PortError, PortFault, SerialLine
+from drivers.ports.scripted import Expect, Fail, Give, ScriptedSerialPort, ScriptedSerialPorts
+from tests.sampler.bench import ASKED, Settings, device, on_bench, passes
+
+LINE = SerialLine(9600)
+PATH = "/dev/rs485"
+
+
+class Far:
+    """The far end of a bus, which answers each request after a while; implements `drivers.contract.SerialPort`."""
+
+    def __init__(self, bench, delays):
+        self._bench = bench
+        self._delays = delays  # by name: seconds until it answers, or None
+        self._arriving = asyncio.Queue()
+        self._timers = []
+        self.log = []  # (seconds, what happened)
+
+    async def open(self, path, line):
+        assert (path, line) == (PATH, LINE)
+        self.log.append((self._bench.clock.seconds(), "open"))
+        return self
+
+    async def read(self):
+        data = await self._arriving.get()
+        self.log.append((self._bench.clock.seconds(), data))
+        return data
+
+    def write(self, data):
+        self.log.append((self._bench.clock.seconds(), data))
+        name = data.removesuffix(b"?").decode()
+        if (delay := self._delays.get(name)) is not None:
+            answer = name.encode() + b"=7"
+            self._timers.append(asyncio.get_running_loop().call_later(delay, self._arriving.put_nowait, answer))
+
+    def flush(self):
+        while not self._arriving.empty():
+            self.log.append((self._bench.clock.seconds(), b"flushed " + self._arriving.get_nowait()))
+
+    def close(self):
+        self.log.append((self._bench.clock.seconds(), "close"))
+
+
+def asked(bench, bus, name, every=10.0):
+    pipeline = bench.pipeline(device(ASKED, f"{name}-1", Settings(name=name)))
+    return pipeline, supervise(
+        partial(poll, pipeline, ASKED, bus, every, bench.clock), pipeline, bench.clock, bench.chance
+    )
+
+
+def test_requests_and_answers_never_mix_and_keep_the_gap_between_them(tmp_path):
+    async def test(bench):
+        far = Far(bench, {"a": 0.3, "b": 0.3, "c": 0.3})
+        bus = Bus(far, PATH, LINE, bench.clock)
+        work = [asked(bench, bus, name, every=1.0)[1] for name in "abc"]
+        async with bench.running(*work):
+            await passes(10.5)
+        talk = [entry for entry in far.log if entry[1] != "open"]
+        for (asked_at, request), (answered_at, answer) in zip(talk[::2], talk[1::2], strict=False):
+            assert (request[:1] + b"=7", request[1:]) == (answer, b"?")
+            assert answered_at - asked_at >= 0.3 - 1e-6
+        for (answered_at, _), (asked_at, _) in zip(talk[1::2], talk[2::2], strict=False):
+            assert asked_at - answered_at >= max(SHORTEST_GAP, GAP * 10 / LINE.baud) - 1e-6
+        assert set(bench.sent()) == {(f"{name}-1/level", 7) for name in "abc"}
+
+    on_bench(tmp_path, test)
+
+
+def test_a_dead_device_costs_its_own_time_alone(tmp_path):
+    async def test(bench):
+        far = Far(bench, {"a": None, "b": 0.1})
+        bus = Bus(far, PATH, LINE, bench.clock)
+        (dead, dead_work), (well, well_work) = (asked(bench, bus, name) for name in "ab")
+        async with bench.running(dead_work, well_work):
+            await passes(100.5)
+        assert bench.sent() == [("b-1/level", 7)] * 11
+        assert (dead.latest, dead.trouble, well.trouble) == ({}, None, None)
+        assert [what for _, what in far.log].count("open") == 1
+
+    on_bench(tmp_path, test)
+
+
+def test_an_answer_that_comes_too_late_is_nobodys(tmp_path):
+    async def test(bench):
+        far = Far(bench, {"a": 1.5})
+        pipeline, work = asked(bench, Bus(far, PATH, LINE, bench.clock), "a")
+        async with bench.running(work):
+            await passes(10.5)
+        assert (10.0, b"flushed a=7") in far.log
+        assert pipeline.latest == {}
+
+    on_bench(tmp_path, test)
+
+
+def test_a_bus_that_babbles_without_end_is_given_up_for_this_request(tmp_path):
+    async def test(bench):
+        far = Far(bench, {})
+        bus = Bus(far, PATH, LINE, bench.clock)
+        pipeline, work = asked(bench, bus, "a")
+        async with bench.running(work):
+            for _ in range(2000):
+                far._arriving.put_nowait(b"~" * 64)
+                await passes(0.001)
+            assert pipeline.latest == {}
+            far._delays["a"] = 0.1
+            await passes(15)
+            assert pipeline.latest["level"].measurement.value == 7
+
+    on_bench(tmp_path, test)
+
+
+def test_the_pace_is_kept_whatever_the_answers_take(tmp_path):
+    async def test(bench):
+        far = Far(bench, {"a": 0.7})
+        _, work = asked(bench, Bus(far, PATH, LINE, bench.clock), "a", every=2.0)
+        async with bench.running(work):
+            await passes(20.5)
+        asked_at = [at for at, what in far.log if what == b"a?"]
+        assert [after - before for before, after in pairwise(asked_at)] == pytest.approx([2.0] * 10, abs=0.005)
+
+    on_bench(tmp_path, test)
+
+
+def test_a_lost_bus_is_every_devices_trouble_and_is_opened_again_once(tmp_path):
+    lost = ScriptedSerialPort(Expect(b"a?"), Fail(PortFault.UNPLUGGED))
+    back = ScriptedSerialPort(Expect(b"a?"), Give(b"a=3"), Expect(b"b?"), Give(b"b=4"))
+    ports = ScriptedSerialPorts({PATH: [lost, PortError(PortFault.MISSING, PATH, "gone"), back]})
+
+    async def test(bench):
+        bus = Bus(ports, PATH, LINE, bench.clock)
+        (one, one_work), (other, other_work) = (asked(bench, bus, name) for name in "ab")
+        async with bench.running(one_work, other_work):
+            await passes(0.5)
+            assert (one.trouble, other.trouble) == ("unplugged", "missing")
+            await passes(3)
+            assert (one.trouble, other.trouble) == (None, None)
+        assert bench.sent() == [("a-1/level", 3), ("b-1/level", 4)]
+
+    on_bench(tmp_path, test)
+    ports.done()
+
+
+def test_a_driver_that_fails_in_the_middle_of_a_conversation_gives_the_bus_to_the_others(tmp_path):
+    port = ScriptedSerialPort(Expect(b"a?"), Give(b"a=!"), Expect(b"b?"), Give(b"b=4"))
+    ports = ScriptedSerialPorts({PATH: [port]})
+
+    async def test(bench):
+        bus = Bus(ports, PATH, LINE, bench.clock)
+        (one, one_work), (other, other_work) = (asked(bench, bus, name) for name in "ab")
+        async with bench.running(one_work, other_work):
+            await passes(0.5)
+            assert (one.trouble, other.trouble) == ("quarantined", None)
+            assert bench.sent() == [("b-1/level", 4)]
+
+    on_bench(tmp_path, test)
