@@ -71,10 +71,12 @@ class ControlServer:
             task.add_done_callback(self._talks.discard)
         try:
             while line := await reader.readline():
-                writer.write(json.dumps(self._answer(line), ensure_ascii=False).encode() + b"\n")
+                writer.write(_line(self._answer(line)))
                 await writer.drain()
-        except (ConnectionError, ValueError):
-            pass  # gone, or a line beyond the limit
+        except ValueError:  # readline's word for a line beyond the limit
+            writer.write(_line({"error": _("too long a request")}))
+        except ConnectionError:
+            pass  # gone
         except asyncio.CancelledError:
             pass  # the agent stops; asyncio's streams would log the cancellation as an error
         finally:
@@ -83,12 +85,16 @@ class ControlServer:
     def _answer(self, line: bytes) -> dict[str, Any]:
         try:
             request = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {"error": _("not a line of JSON")}
         verb = self._verbs.get(str(request.get("do"))) if isinstance(request, dict) else None
         if verb is None:
             return {"error": _("unknown request; known are: {verbs}").format(verbs=", ".join(sorted(self._verbs)))}
         return {"ok": verb(request)}
+
+
+def _line(answer: dict[str, Any]) -> bytes:
+    return json.dumps(answer, ensure_ascii=False).encode() + b"\n"
 
 
 async def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
@@ -98,7 +104,7 @@ async def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
             reader, writer = await asyncio.open_unix_connection(path, limit=LONGEST_ANSWER)
             try:
                 writer.write(json.dumps(request).encode() + b"\n")
-                answer = json.loads(await reader.readline())
+                line = await reader.readline()
             finally:
                 writer.close()
     except PermissionError:
@@ -111,7 +117,16 @@ async def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
         raise ControlError(_("{path}: the agent does not answer").format(path=path)) from None
     except (OSError, ValueError) as error:
         raise ControlError(f"{path}: {error}") from None
-    if "ok" not in answer:
-        raise ControlError(str(answer.get("error")))
-    result: dict[str, Any] = answer["ok"]
-    return result
+    return _result(path, line)
+
+
+def _result(path: Path, line: bytes) -> dict[str, Any]:
+    try:
+        match json.loads(line):
+            case {"ok": dict(result)}:
+                return result
+            case {"error": str(error)}:
+                raise ControlError(error)
+    except (ValueError, RecursionError):
+        pass
+    raise ControlError(_("{path}: what answers here is no agent, or it was just stopping").format(path=path))
