@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -28,19 +28,27 @@ INCOMPLETE = 2
 @click.option("--for", "seconds", type=float, metavar="SECONDS", help=_("End by itself."))
 def command(broker: str, gateway: str, prefix: str, verify: bool, seconds: float | None) -> int:
     """Listen."""
-    url = urlsplit(broker)
-    if url.scheme != "mqtt" or not url.hostname:
-        raise click.BadParameter(_("must be an address such as mqtt://127.0.0.1:1883"), param_hint="--broker")
+    host, port = _address(broker)
     receiver = Receiver()
     topic = f"{prefix}/roadside/v1/{gateway}/#".removeprefix("/")
     try:
-        asyncio.run(_listen(url.hostname, url.port or 1883, topic, receiver, seconds))
+        asyncio.run(_listen(host, port, topic, receiver, seconds))
     except KeyboardInterrupt:
         pass
     except ConnectionError as error:
-        click.echo(_("{broker}: {why}").format(broker=broker, why=error), err=True)
+        click.echo(_("{broker}: no connection to the broker: {why}").format(broker=broker, why=error), err=True)
         return UNREACHABLE
     return _verdict(receiver) if verify else 0
+
+
+def _address(broker: str) -> tuple[str, int]:
+    try:
+        url = urlsplit(broker)
+        if url.scheme == "mqtt" and url.hostname:
+            return url.hostname, url.port or 1883
+    except ValueError:  # a port that is no number
+        pass
+    raise click.BadParameter(_("must be an address such as mqtt://127.0.0.1:1883"), param_hint="--broker")
 
 
 async def _listen(host: str, port: int, topic: str, receiver: Receiver, seconds: float | None) -> None:
@@ -63,12 +71,12 @@ def show(receiver: Receiver, topic: str, payload: bytes) -> Iterator[str]:
     """Yield the lines that a message makes."""
     gateway, lane = topic.split("/")[-2:]
     if lane in {"status", "about", "health"}:
-        yield f"{gateway} {lane} {_summary(lane, payload)}"
+        yield _plain(f"{gateway} {lane} {_summary(lane, payload)}")
         return
     try:
         records = receiver.take(topic, payload)
     except NotUnderstoodError as error:
-        yield _("{topic}: not understood: {why}").format(topic=topic, why=error)
+        yield _plain(_("{topic}: not understood: {why}").format(topic=topic, why=error))
         return
     for one in records:
         yield line(one)
@@ -77,30 +85,46 @@ def show(receiver: Receiver, topic: str, payload: bytes) -> Iterator[str]:
 def line(one: Received) -> str:
     """Return one record as a line."""
     series, fields = one.series, one.fields
-    when = _("undated") if one.utc is None else _time(one.utc)
+    when = _("undated; again when it can be dated:") if one.utc is None else _time(one.utc)
+    if one.was_undated:
+        when += " " + _("(shown before, undated)")
     value = next((fields[key] for key in ("v", "vb", "vs") if key in fields), "")
     shown = json.dumps(value) if isinstance(value, bool) else str(value)
     extra = {key: fields[key] for key in fields if key not in {"n", "u", "v", "vb", "vs", "t"}}
     rest = " ".join(f"{key}={value}" for key, value in extra.items())
     text = f"{when} {series.gateway}/{one.name} {shown} {fields.get('u', '')}".rstrip()
-    return f"{text}  {rest + ' ' if rest else ''}[{one.lane} {one.number}]"
+    return _plain(f"{text}  {rest + ' ' if rest else ''}[{one.lane} {one.number}]")
 
 
 def _time(utc: float) -> str:
-    return datetime.fromtimestamp(utc, UTC).isoformat(sep=" ", timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        return datetime.fromtimestamp(utc, UTC).isoformat(sep=" ", timespec="milliseconds").replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):
+        return f"{utc} s"  # no year that a calendar has
+
+
+def _plain(text: str) -> str:
+    """Return a text that cannot break its line or reach the terminal raw, whatever a device or a gateway says."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _summary(lane: str, payload: bytes) -> str:
     try:
         document = json.loads(payload)
-    except ValueError:
-        return _("is not JSON")
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        return _("is no JSON object")
     if lane == "status":
         return f"{document.get('state')} {document.get('version', '')}"
     if lane == "health":
-        states = [f"{name} {device.get('state')}" for name, device in document.get("devices", {}).items()]
-        return ", ".join(states)
-    return ", ".join(document.get("devices", {}))
+        return ", ".join(f"{name} {device.get('state')}" for name, device in _devices(document).items())
+    return ", ".join(_devices(document))
+
+
+def _devices(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    devices = document.get("devices")
+    return {name: one for name, one in devices.items() if isinstance(one, dict)} if isinstance(devices, dict) else {}
 
 
 def _verdict(receiver: Receiver) -> int:
