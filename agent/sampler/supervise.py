@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NoReturn
 
-from agent.uplink.backoff import Backoff
+from agent.backoff import Backoff
 from drivers.contract import PortError
 
 if TYPE_CHECKING:
@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from agent.seams import Clock, Random
 
 
+LONGEST = 10.0  # seconds; a look at a port that is not there costs next to nothing, and whoever plugs it in is waiting
+
+
 async def supervise(work: Callable[[], Awaitable[None]], pipeline: Pipeline, clock: Clock, random: Random) -> NoReturn:
     """Do the work; when it ends, note why and do it again after a while."""
-    backoff = Backoff(random)
+    backoff = Backoff(random, LONGEST)
     while True:
         began = clock.boottime()
         try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from agent.i18n import _
 from agent.journal.pack import Lane
-from agent.uplink.backoff import Backoff
+from agent.backoff import Backoff
 from agent.uplink.broker import LinkError, LinkFault, Will
 from agent.uplink.pump import Pump, Tally
 from agent.uplink.queues import JSON, Document, DocumentQueue, PackQueue, Queue

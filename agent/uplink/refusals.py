@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from agent.uplink.backoff import Backoff
+from agent.backoff import Backoff
 
 if TYPE_CHECKING:
     from agent.seams import Random

@@ -19,8 +19,9 @@ HELD = 30.0  # a connection that lasted so long was a good one
 class Backoff:
     """Waits of random length below a ceiling that doubles with each failure in a row."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, longest: float = LONGEST_CEILING) -> None:
         self._random = random
+        self._longest = longest
         self._ceiling = SHORTEST_CEILING
 
     def failed(self, held: float = 0.0) -> float:
@@ -31,7 +32,7 @@ class Backoff:
         if held >= HELD:
             self.reset()
         wait = self._random.uniform(0.0, self._ceiling)
-        self._ceiling = min(LONGEST_CEILING, 2 * self._ceiling)
+        self._ceiling = min(self._longest, 2 * self._ceiling)
         return wait
 
     def reset(self) -> None:

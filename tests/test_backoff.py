@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.uplink.backoff import HELD, LONGEST_CEILING, Backoff
+from agent.backoff import HELD, LONGEST_CEILING, Backoff
 from tests.uplink.outbox import Dice
 
 
