@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NoReturn
 
+from agent.backoff import Backoff
 from agent.i18n import _
 from agent.journal.pack import Lane
-from agent.backoff import Backoff
 from agent.uplink.broker import LinkError, LinkFault, Will
 from agent.uplink.pump import Pump, Tally
 from agent.uplink.queues import JSON, Document, DocumentQueue, PackQueue, Queue
