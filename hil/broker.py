@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib.util
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import aiomqtt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -108,7 +110,7 @@ class Broker:
         self._folder = tempfile.TemporaryDirectory(prefix="roadside-broker-")
         try:
             self._child = self._make(Path(self._folder.name) / "broker.toml")
-            await asyncio.to_thread(self._child.start)  # iotcore waits for its own child with a blocking sleep
+            await asyncio.to_thread(_deaf_to_ctrl_c, self._child.start)  # iotcore waits with a blocking sleep
             await self._ready()
         except (OSError, RuntimeError, TimeoutError) as error:
             await self.stop()
@@ -168,6 +170,18 @@ class _Mosquitto:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _deaf_to_ctrl_c(start: Callable[[], object]) -> None:
+    """Start a child that a terminal's Ctrl-C does not reach: it is us who end it, when nobody needs it any more.
+
+    To be called in a thread. The child inherits the signals that this blocks.
+    """
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _available() -> Engine:

@@ -148,8 +148,11 @@ class Demo:
         await self.cabinet.quiet()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAINS_WITHIN):
-                while self.cabinet.unread or self._waiting(said := await self._ask()):
-                    self.scene.said = said
+                while True:
+                    unread = self.cabinet.unread  # asked first: what is read after that still has to go up
+                    self.scene.said = await self._ask()
+                    if not unread and not self._waiting(self.scene.said):
+                        break
                     show(self)
                     await asyncio.sleep(0.1)
         try:
