@@ -10,9 +10,9 @@ demo: ## a whole roadside cabinet on this machine; ARGS="--for 30 --outage 10:10
 	@./bootstrap.sh demo
 	@$(PY)/roadside demo $(ARGS)
 
-test: ## every test; ARGS are passed to pytest
+test: ## every test, two files at a time; ARGS are passed to pytest
 	@./bootstrap.sh test
-	@$(PY)/pytest $(ARGS)
+	@$(PY)/pytest -n 2 --dist worksteal $(ARGS)
 
 check: ## lint, format, types and the arrows between the folders
 	@./bootstrap.sh test

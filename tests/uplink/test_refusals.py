@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent.uplink.broker import RefusedError
 from agent.uplink.refusals import NOT_AUTHORIZED, SLOW_PACE, Pace
-from tests.uplink.test_backoff import Highest
+from tests.test_backoff import Highest
 
 UNSPECIFIED = RefusedError(0x80, "Unspecified error")
 FORBIDDEN = RefusedError(NOT_AUTHORIZED, "Not authorized")
