@@ -37,7 +37,7 @@ class UplinkOutbox:
         self._journal = journal
         self._uplink = uplink
         self._places = dict.fromkeys(Lane, _START)
-        self._taken: set[tuple[str, Stream, int]] = set()
+        self._taken: set[tuple[str, Stream, int, int]] = set()
         self._live_from = journal.live_edge()
 
     def next(self, lane: Lane) -> Pack | None:
@@ -54,14 +54,13 @@ class UplinkOutbox:
             if lane is Lane.HISTORY and here >= self._live_from:
                 return None
             self._places[lane] = Place(here.epoch, pack.last + 1)
-            taken = (pack.epoch, stream, pack.first)
-            if taken not in self._taken:
-                self._taken.add(taken)
+            if _identity(pack) not in self._taken:
+                self._taken.add(_identity(pack))
                 return pack
 
     def done(self, pack: Pack) -> None:
         """The broker has it: never return it again, also not after a restart."""
-        self._taken.discard((pack.epoch, pack.stream, pack.first))
+        self._taken.discard(_identity(pack))
         self._journal.done(self._uplink, pack)
 
     def rewind(self) -> None:
@@ -72,7 +71,7 @@ class UplinkOutbox:
 
     def demote(self, pack: Pack) -> None:
         """Give back a live pack that has waited too long to be called live: it becomes the newest of history."""
-        self._taken.discard((pack.epoch, pack.stream, pack.first))
+        self._taken.discard(_identity(pack))
         here = Place(self._journal.epochs.index(pack.epoch), pack.first)
         self._live_from = max(self._live_from, here._replace(number=pack.last + 1))
         self._places[Lane.HISTORY] = min(self._places[Lane.HISTORY], here)
@@ -85,3 +84,8 @@ class UplinkOutbox:
     def on_new(self, callback: Callable[[], None]) -> None:
         """Have `callback` called on the loop whenever something new waits."""
         self._journal.on_new(callback)
+
+
+def _identity(pack: Pack) -> tuple[str, Stream, int, int]:
+    """Return what makes a pack the same one; where the young end lost its tail, the card may have a longer one."""
+    return pack.epoch, pack.stream, pack.first, pack.last

@@ -169,16 +169,19 @@ class JournalMachine(RuleBasedStateMachine):
         self.on_loop(self.journal.keep, "rain-1", value)
         self.kept = value
 
-    @rule(name=uplinks, lane=lanes)
-    def take_one(self, name, lane):
-        self.take(name, lane)
+    @rule(name=uplinks, count=st.integers(1, 3))
+    def take_some(self, name, count):
+        for lane in LANES:
+            for _ in range(count):
+                self.take(name, lane)
 
-    @rule(name=uplinks, data=st.data())
-    def acknowledge_any(self, name, data):
+    @precondition(lambda self: any(uplink.taken for uplink in self.uplinks.values()))
+    @rule(data=st.data())
+    def acknowledge_any(self, data):
+        name = data.draw(st.sampled_from([name for name in UPLINKS if self.uplinks[name].taken]))
         taken = self.uplinks[name].taken
-        if taken:
-            lane, pack, records = taken.pop(data.draw(st.integers(0, len(taken) - 1)))
-            self.deliver(name, lane, pack, records)
+        lane, pack, records = taken.pop(data.draw(st.integers(0, len(taken) - 1)))
+        self.deliver(name, lane, pack, records)
 
     @rule(name=uplinks, lane=lanes)
     def drain(self, name, lane):
