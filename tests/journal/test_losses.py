@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import threading
 import zlib
 from typing import ClassVar
 
@@ -283,7 +284,7 @@ async def test_a_segment_that_cannot_be_read_for_a_moment_is_tried_again(bench):
 
 
 async def test_a_commit_whose_caller_is_gone_is_waited_for_by_the_next(bench):
-    order = []
+    order, released = [], threading.Event()
 
     class Slow(Folder):
         def create(self, name):
@@ -292,6 +293,7 @@ async def test_a_commit_whose_caller_is_gone_is_waited_for_by_the_next(bench):
 
             def appending(data):
                 order.append("append")
+                released.wait(5)
                 append(data)
 
             def syncing():
@@ -301,13 +303,16 @@ async def test_a_commit_whose_caller_is_gone_is_waited_for_by_the_next(bench):
             file.append, file.sync = appending, syncing
             return file
 
+    released.set()
     journal = bench.open(card=Slow(bench.card.path))
+    released.clear()
     order.clear()
     journal.append(Stream.TELEMETRY, bench.readings(5))
     abandoned = asyncio.create_task(journal.commit())
     await asyncio.sleep(0)
     abandoned.cancel()
     await asyncio.wait([abandoned])
+    asyncio.get_running_loop().call_later(0.05, released.set)
     await journal.close(5)
 
     assert order == ["append", "sync"] * (len(order) // 2)
