@@ -116,9 +116,8 @@ class Committing:
             size -= segment.size
         if not gone:
             return
-        await (
-            self.write()
-        )  # a snapshot that says why they are gone; on a full card that fails, and they go all the same
+        # A snapshot that says why they are gone. On a full card that fails, and they go all the same.
+        await self.write()
         names = [segment.name for segment in gone]
         try:
             await self._in_thread(self._card.remove, names)
