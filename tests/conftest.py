@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import inspect
 import os
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 GRACE = 2.0  # seconds for threads and processes that are on their way out
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 TURNS = 20  # of the loop, in which it closes the connections that were let go
+
+
+@pytest.fixture(scope="session", autouse=True)
+def orphans_are_ours() -> None:
+    """Become the parent of processes whose own has ended, so that they are seen."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +88,15 @@ def _children() -> dict[int, str]:
     for path in Path("/proc/self/task").glob("*/children"):
         for pid in path.read_text("ascii").split():
             try:
-                children[int(pid)] = Path(f"/proc/{pid}/comm").read_text("utf-8").strip()
+                name, state = _process(Path(f"/proc/{pid}/stat").read_text("utf-8"))
             except OSError:
                 continue  # gone meanwhile
+            if state != "Z":  # an orphan that has ended, and that nobody waits for
+                children[int(pid)] = name
     return children
+
+
+def _process(stat: str) -> tuple[str, str]:
+    """Return the name and the state in a /proc/PID/stat."""
+    name, _, rest = stat.partition("(")[2].rpartition(")")
+    return name, rest.split()[0]
