@@ -6,9 +6,10 @@ import asyncio
 import json
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from agent import control, logs, senml
+from agent.backoff import Backoff
 from agent.health import Health
 from agent.host.clock import SystemClock
 from agent.host.disk import Folder
@@ -68,6 +69,7 @@ class Agent:
         self._withheld = Withheld()
         self._timekeeper = Timekeeper(self._clock)
         self._serial = PosixSerialPorts(paths.root)
+        self._buses: dict[str, Bus] = {}
         self._gpio: GpiozeroPorts | None = None
         self._soundings: dict[str, Sounding] = {}
         self._started = self._clock.boottime()
@@ -163,10 +165,9 @@ class Agent:
 
     def _samplers(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """Return, by device, the work that its supervisor keeps going."""
-        buses: dict[str, Bus] = {}
-        return {name: self._sampler(pipeline, buses) for name, pipeline in self._pipelines.items()}
+        return {name: self._sampler(pipeline) for name, pipeline in self._pipelines.items()}
 
-    def _sampler(self, pipeline: Pipeline, buses: dict[str, Bus]) -> Callable[[], Awaitable[None]]:
+    def _sampler(self, pipeline: Pipeline) -> Callable[[], Awaitable[None]]:
         device = pipeline.device
         match device.driver:
             case ListeningDriver() as driver:
@@ -174,9 +175,9 @@ class Agent:
                 return partial(listen, pipeline, driver, path, line, self._serial, self._clock)
             case PollingDriver() as driver:
                 path, line = self._port_of(device, driver)
-                if path not in buses:
-                    buses[path] = Bus(self._serial, path, line, self._clock)
-                return partial(poll, pipeline, driver, buses[path], device.every or driver.every, self._clock)
+                if path not in self._buses:
+                    self._buses[path] = Bus(self._serial, path, line, self._clock)
+                return partial(poll, pipeline, driver, self._buses[path], device.every or driver.every, self._clock)
             case InputDriver() as driver:
                 from agent.sampler.edges import watch
 
@@ -209,39 +210,41 @@ class Agent:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end in order within 5 s: samplers, withheld, publishers, the last commit."""
         verbs = {"status": lambda _request: self._health.document()}
-        async with control.ControlServer(self._paths.runtime / control.SOCKET, verbs, logs.get("control")):
+        async with (
+            control.ControlServer(self._paths.runtime / control.SOCKET, verbs, logs.get("control")),
+            asyncio.TaskGroup() as group,
+        ):
             samplers = [
-                asyncio.create_task(supervise(work, self._pipelines[name], self._clock, self._random), name=name)
+                group.create_task(supervise(work, self._pipelines[name], self._clock, self._random), name=name)
                 for name, work in self._samplers().items()
             ]
             for pipeline in self._pipelines.values():
                 pipeline.start()
             services = [
-                asyncio.create_task(work, name=name)
+                group.create_task(self._keep_going(name, work), name=name)
                 for name, work in {
-                    "clock": self._keep_time(),
-                    "withheld": self._state_withheld(),
-                    "health": self._publish_health(),
-                    "commit": self._journal.run(),
-                    "watchdog": self._feed_watchdog(),
+                    "clock": self._keep_time,
+                    "withheld": self._state_withheld,
+                    "health": self._publish_health,
+                    "commit": self._journal.run,
+                    "watchdog": self._feed_watchdog,
                 }.items()
             ]
             publishers = [
-                asyncio.create_task(publisher.run(), name=f"uplink {name}")
+                group.create_task(self._keep_going(f"uplink {name}", publisher.run), name=f"uplink {name}")
                 for name, publisher in self._publishers.items()
             ]
             self._publish_about()
             self._manager.notify("READY=1", f"STATUS={self._health.line()}")
             self._log.info("started", gateway=self._config.gateway.id, version=self._version)
-            stopped = asyncio.create_task(stop.wait(), name="stop")
-            done, _ = await asyncio.wait(
-                [stopped, *samplers, *services, *publishers], return_when=asyncio.FIRST_COMPLETED
-            )
+            await stop.wait()
             self._manager.notify("STOPPING=1")
             self._log.info("stopping")
-            await self._end([stopped, *samplers])
+            await self._end(samplers)
             for pipeline in self._pipelines.values():
                 pipeline.stop()
+            for bus in self._buses.values():
+                bus.close()
             self._state_withheld_now()
             self._journal.close_packs()
             await self._end(publishers, GOODBYE_WITHIN)
@@ -249,10 +252,19 @@ class Agent:
             await self._journal.close(COMMIT_WITHIN)
             if self._gpio is not None:
                 self._gpio.close()
-            for task in done:
-                if task is not stopped:
-                    task.result()  # a task that ended by itself is a fault of ours: out with it
             self._log.info("stopped")
+
+    async def _keep_going(self, name: str, work: Callable[[], Awaitable[None]]) -> NoReturn:
+        """Do the work for ever: a fault of ours in one part is told, and must not take the others with it."""
+        backoff = Backoff(self._random)
+        while True:
+            began = self._clock.boottime()
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - the boundary at which a defect becomes a counted failure
+                self._health.failures[name] += 1
+                self._log.error("part_failed", part=name, trace=error)
+            await asyncio.sleep(backoff.failed((self._clock.boottime() - began) / 1e9))
 
     async def _end(self, tasks: list[asyncio.Task[Any]], within: float = 1.0) -> None:
         for task in tasks:

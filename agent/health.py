@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from agent.i18n import _, ngettext
@@ -42,6 +43,7 @@ class Health:
         self._pipelines = pipelines
         self._publishers = publishers
         self._started = clock.boottime()
+        self.failures: Counter[str] = Counter()  # of parts of the agent itself, by name: each a defect of ours
 
     def document(self) -> dict[str, Any]:
         """Return everything, ready for JSON. Times are seconds; `ago` counts back from now."""
@@ -71,6 +73,8 @@ class Health:
             },
             "uplinks": {name: self._uplink(publisher) for name, publisher in self._publishers.items()},
         }
+        if self.failures:
+            document["failures"] = dict(self.failures)
         if self._config_problems:
             document["configuration"] = {"running": "last_good", "problems": self._config_problems}
         return document
@@ -83,6 +87,7 @@ class Health:
             *(f"{name} {' '.join(pipeline.faults)}" for name, pipeline in self._pipelines.items()),  # kinds, not counts
             *(f"{one.state} {one.fault} {one.reconnects}" for one in uplinks),
             *self._journal.status().faults,
+            *self.failures,
             str(self._timekeeper.state().sync is not None),
         )
 

@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Iterator, Mapping
 
 ROOT = "roadside"
 INTERVALS = (60.0, 600.0, 3600.0)  # seconds until a trouble that lasts is told again; the last one repeats
+QUEUED_LINES = 1000  # that wait while the reader stalls
 LONGEST_VALUE = 2000  # characters; a line must fit into journald's own limit of a line
 
 _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.NOTSET, 7))
@@ -68,6 +72,50 @@ def install(stream: TextIO, *, journald: bool, level: int = logging.INFO) -> Non
     root.setLevel(logging.WARNING)  # libraries
     logging.getLogger(ROOT).setLevel(level)
     logging.captureWarnings(capture=True)
+
+
+@contextmanager
+def in_background() -> Iterator[None]:
+    """Have lines written by a thread while the context lasts: a reader that stalls must not stall whoever logs.
+
+    Lines that do not fit into the queue meanwhile are dropped, and counted in a line of their own afterwards.
+    """
+    root = logging.getLogger()
+    direct = root.handlers[:]
+    lines: SimpleQueue[logging.LogRecord | None] = SimpleQueue()
+    queued = _Queued(lines)
+    listener = QueueListener(lines, *direct)
+    root.handlers[:] = [queued]
+    listener.start()
+    try:
+        yield
+    finally:
+        root.handlers[:] = direct
+        if lines.qsize() < QUEUED_LINES:
+            listener.stop()  # waits until all is written; a reader that stalls now is left behind
+
+
+class _Queued(QueueHandler):
+    """Puts records into a queue as they are; the listener's handlers format them."""
+
+    def __init__(self, lines: SimpleQueue[logging.LogRecord | None]) -> None:
+        super().__init__(lines)
+        self._lines = lines
+        self._dropped = 0
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Return the record itself: it stays in this process."""
+        return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Put it into the queue, unless nobody reads."""
+        if self._lines.qsize() >= QUEUED_LINES:
+            self._dropped += 1
+            return
+        if self._dropped:
+            record.__dict__["fields"] = {**record.__dict__.get("fields", {}), "lines_dropped": self._dropped}
+            self._dropped = 0
+        self._lines.put(record)
 
 
 def under_journald(environment: Mapping[str, str], stream: Path = Path("/dev/stderr")) -> bool:

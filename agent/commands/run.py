@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ def command(path: Path, root: Path, overrides: dict[str, str]) -> int:
         config, problems = _configuration(path, paths, overrides)
     except ConfigError as error:
         return refuse(error)
-    with asyncio.Runner() as runner:
+    with logs.in_background(), asyncio.Runner() as runner:
         runner.get_loop().set_default_executor(DaemonThreads())
         runner.run(_run(config, paths, problems))
     return 0
@@ -57,6 +58,7 @@ def _configuration(path: Path, paths: Paths, overrides: Mapping[str, str]) -> tu
     """Return the configuration to run and what is wrong with the one in the file, if it is the last good one."""
     log = logs.get("config")
     state = Folder(paths.state)
+    before = _kept_text(state)
     try:
         source = read_file(path)
         config = build(source, overrides=overrides)
@@ -69,22 +71,39 @@ def _configuration(path: Path, paths: Paths, overrides: Mapping[str, str]) -> tu
             log.error("configuration_invalid", problem=problem)
         log.error("configuration_last_good", detail=_("the last valid configuration is running instead"))
         return last_good, problems
-    _keep_good(state, source.text, log)
+    if before is not None and (gone := _devices(before) - config.devices.keys()):
+        # Legal, and also what a file looks like that was cut by a power cut or an interrupted copy.
+        log.warning("devices_removed", devices=" ".join(sorted(gone)))
+    if before != source.text:
+        _keep_good(state, source.text, log)
     return config, []
 
 
 def _last_good(state: Folder, overrides: Mapping[str, str]) -> Config | None:
+    text = _kept_text(state)
     try:
-        text = state.read(LAST_GOOD).decode()
-        return build(Source(LAST_GOOD, text), overrides=overrides)
-    except (OSError, ConfigError):
+        return None if text is None else build(Source(LAST_GOOD, text), overrides=overrides)
+    except ConfigError:
         return None
+
+
+def _kept_text(state: Folder) -> str | None:
+    try:
+        return state.read(LAST_GOOD).decode()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _devices(text: str) -> set[str]:
+    try:
+        return set(tomllib.loads(text).get("devices", {}))
+    except (tomllib.TOMLDecodeError, TypeError):
+        return set()
 
 
 def _keep_good(state: Folder, text: str, log: logs.Log) -> None:
     try:
-        if LAST_GOOD not in state.names() or state.read(LAST_GOOD) != text.encode():
-            state.replace(LAST_GOOD, text.encode())
+        state.replace(LAST_GOOD, text.encode())
     except OSError as error:
         log.error("last_good_not_kept", detail=str(error))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from agent.seams import Sync
 
@@ -17,8 +18,17 @@ TIMESYNCD = (
 # Internet are some tens of milliseconds away.
 TIMESYNCD_UNCERTAINTY = 0.1  # seconds
 
+DRIFT = 100e-6  # of the crystal of a Pi since a server was last heard
+
 STA_UNSYNC = 0x0040  # linux/timex.h: the kernel's clock is not synchronised
 KERNEL_UNCERTAINTY_FLOOR = 0.01  # seconds; whoever disciplines the clock may have left maxerror at 0
+
+
+class _Heard(NamedTuple):
+    """How the wall clock stood when timesyncd's mark was first seen as it is."""
+
+    mark: int  # the time of the mark: nanoseconds since 1970
+    offset: int  # of the wall clock to the boottime, in nanoseconds
 
 
 class _Timex(ctypes.Structure):
@@ -41,6 +51,7 @@ class SystemClock:
     def __init__(self, root: Path = Path("/")) -> None:
         self.boot = BOOT_ID.read_text("ascii").strip().replace("-", "")
         self._timesyncd = root / TIMESYNCD
+        self._heard: _Heard | None = None
 
     def boottime(self) -> int:
         """Return nanoseconds since boot, suspend included: never steps."""
@@ -52,9 +63,27 @@ class SystemClock:
 
     def synchronised(self) -> Sync | None:
         """Return how the wall clock is known to be right; None means that it is not."""
-        if self._timesyncd.exists():
-            return Sync("timesyncd", TIMESYNCD_UNCERTAINTY)
-        return _kernel()
+        return _kernel() or self._by_timesyncd()
+
+    def _by_timesyncd(self) -> Sync | None:
+        """Ask timesyncd's mark, whose own time says when a server was last heard.
+
+        It stays for the whole boot. So it counts for less as it ages, and for nothing once the clock has been set by
+        somebody else since.
+        """
+        try:
+            heard = self._timesyncd.stat().st_mtime_ns
+        except OSError:
+            return None
+        now = self.utc()
+        offset = now - self.boottime()
+        if self._heard is None or self._heard.mark != heard:
+            self._heard = _Heard(heard, offset)
+        age = abs(now - heard) / 1e9
+        uncertainty = TIMESYNCD_UNCERTAINTY + DRIFT * age
+        if abs(offset - self._heard.offset) / 1e9 > uncertainty:
+            return None
+        return Sync("timesyncd", uncertainty)
 
 
 def _kernel() -> Sync | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, cast
 
 from drivers.contract import Fault, FaultKind
@@ -31,6 +32,7 @@ async def watch(pipeline: Pipeline, driver: InputDriver, gpio: GpioPorts, clock:
             if dropped := line.dropped():
                 detail = f"{dropped} edges came too fast to be kept"
                 pipeline.take([Fault(FaultKind.OVERRUN, 0, detail)], clock.boottime())
+            await asyncio.sleep(0)  # in a storm of edges `wait` never waits, and the others want their turn
     finally:
         line.close()
 

@@ -37,10 +37,20 @@ class Sounding:
         self.called.set()
 
     def calls(self) -> list[bool]:
-        """Return, once, what the output was called to be since the last time."""
-        calls, self._calls = self._calls, []
-        self.called.clear()
-        return calls
+        """Return what the output was called to be, and is not yet."""
+        return list(self._calls)
+
+    def obeyed(self, count: int) -> None:
+        """Forget so many calls: the pin has followed them."""
+        del self._calls[:count]
+        if not self._calls:
+            self.called.clear()
+
+    def repeat(self) -> None:
+        """Call anew for what stands: the pin was lost, and nobody knows what the siren has done since."""
+        if self._ids and not self._calls:
+            self._calls.append(True)
+            self.called.set()
 
 
 async def drive(pipeline: Pipeline, driver: OutputDriver, sounding: Sounding, gpio: GpioPorts, clock: Clock) -> None:
@@ -51,13 +61,16 @@ async def drive(pipeline: Pipeline, driver: OutputDriver, sounding: Sounding, gp
     settings = cast("OutputSettings", pipeline.device.settings)
     output = driver.make(settings)
     line = gpio.output(settings.pin, active=settings.active, initial=output.level())
+    sounding.repeat()
     try:
         while True:
             now = clock.boottime()
             items = output.tick(now / 1e9)
-            for on in sounding.calls():
+            calls = sounding.calls()
+            for on in calls:
                 items = [*items, *output.set(now / 1e9, on)]
             line.write(output.level())
+            sounding.obeyed(len(calls))
             pipeline.take(items, now)
             due = output.due()
             try:

@@ -105,8 +105,9 @@ class Pipeline:
             if isinstance(item, Fault):
                 self._count(item)
                 continue
-            self.latest[item.quantity] = Latest(item, at)
-            records += self._refiner.take(item, at)
+            measurement = _sayable(item)
+            self.latest[measurement.quantity] = Latest(measurement, at)
+            records += self._refiner.take(measurement, at)
             self._is_well()
         self._store(records)
 
@@ -213,3 +214,10 @@ class Pipeline:
         now = self._clock.boottime() / NANOSECONDS
         if spell := self._repeats.well((self.device.id, "port", trouble), now):
             self._log.info("device_readable", device=self.device.id, was=trouble, seconds=round(spell.lasted, 1))
+
+
+def _sayable(measurement: Measurement) -> Measurement:
+    """Replace what UTF-8 cannot say: JSON may escape half a surrogate pair."""
+    if not isinstance(measurement.value, str):
+        return measurement
+    return measurement._replace(value=measurement.value.encode(errors="replace").decode())

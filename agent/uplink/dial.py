@@ -20,7 +20,10 @@ async def dial(host: str, port: int, *, within: float, tls: ssl.SSLContext | Non
 
     The addresses of a name are tried in turn, each for its share of the time: one dead route must not use up all of it.
     """
-    addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # such as an empty label; the name server is not even asked
+        raise socket.gaierror(socket.EAI_NONAME, "not the name of a host") from None
     failures: list[OSError] = []
     for family, kind, protocol, _, address in addresses:
         try:

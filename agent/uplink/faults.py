@@ -24,9 +24,15 @@ SESSION_TAKEN_OVER = 0x8E
 UNSPECIFIED = 0x80  # what paho says when the connection simply broke
 
 
-def of_secret(error: OSError | UnicodeDecodeError, path: object) -> LinkError:
+def of_secret(error: OSError | ValueError, path: object) -> LinkError:
     """Say why the password could not be read, and nothing of what was read."""
-    why = error.strerror if isinstance(error, OSError) else _("it is not UTF-8 text")
+    match error:
+        case OSError():
+            why = error.strerror
+        case UnicodeDecodeError():  # whose own words hold the text
+            why = _("it is not UTF-8 text")
+        case _:
+            why = str(error)
     return LinkError(LinkFault.SECRET, _("cannot read the password from {path}: {why}").format(path=path, why=why))
 
 

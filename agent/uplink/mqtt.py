@@ -23,6 +23,7 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from agent.i18n import _
 from agent.uplink import faults
 from agent.uplink.broker import LinkError, RefusedError
 from agent.uplink.dial import dial
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from agent.uplink.broker import Link, Will
 
 CONNECT_WITHIN = 8.0  # seconds for the network, and again for the login: TLS over a poor mobile link takes its time
+LONGEST_PASSWORD = 65_535  # bytes: MQTT 5, section 1.5.6
 RECEIVE_MAXIMUM = 65_535  # MQTT 5, section 3.2.2.3.3: the limit of a broker that names none
 PACKET_TOO_LARGE = 0x95
 PACKET_HEAD = 9  # bytes at most of a PUBLISH before its properties, besides the topic: section 3.3
@@ -84,9 +86,12 @@ class MqttBroker:
         if self._password_file is None:
             return None
         try:
-            return self._password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
+            password = self._password_file.read_text(encoding="utf-8").rstrip("\r\n")
+            if len(password.encode()) > LONGEST_PASSWORD:
+                raise ValueError(_("it is too long for a password; is it the right file?"))
+        except (OSError, ValueError) as error:
             raise faults.of_secret(error, self._password_file) from None  # a UnicodeDecodeError holds the text
+        return password
 
     def _tls(self) -> ssl.SSLContext | None:
         if not self._uplink.tls:
