@@ -96,10 +96,9 @@ class Journal:
         """Number the records and keep them: once this has returned, a crash of the agent does not lose them."""
         if not records:
             return
-        pack = self._opened.get(stream)
-        if pack is None:
-            pack = self._opened[stream] = start(stream, self._state.next[stream], records[0].at)
+        pack = self._opened.get(stream) or start(stream, self._state.next[stream], records[0].at)
         payload, body = encode_append(pack, records)
+        self._opened[stream] = pack  # only now: what cannot be encoded leaves no empty pack behind
         self._write(Kind.APPEND, payload)
         pack.add(body, len(records))
         self._state.next[stream] += len(records)
