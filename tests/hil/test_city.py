@@ -189,7 +189,7 @@ async def test_the_city_subscribes_again_when_the_broker_comes_back(broker):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_broker_does_not_outlive_us(engine):
+async def test_a_broker_does_not_outlive_us(tmp_path, engine):
     script = dedent(f"""
         import asyncio, sys
         from hil.broker import Broker, Engine
@@ -200,7 +200,9 @@ async def test_a_broker_does_not_outlive_us(engine):
         asyncio.run(main())
     """)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE, env=os.environ
+        *(sys.executable, "-c", script),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # nobody will be there to tidy up
     )
     port = int(await process.stdout.readline())
     process.send_signal(signal.SIGKILL)
