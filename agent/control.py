@@ -111,7 +111,7 @@ async def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
         text = _("{path}: not permitted; ask as root or as a member of the group 'roadside'").format(path=path)
         raise ControlError(text) from None
     except (FileNotFoundError, ConnectionError):
-        text = _("{path}: no agent is running here; start it with: systemctl start roadside").format(path=path)
+        text = _("{path}: no agent is running here; is the service started?").format(path=path)
         raise ControlError(text) from None
     except TimeoutError:
         raise ControlError(_("{path}: the agent does not answer").format(path=path)) from None

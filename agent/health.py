@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agent.uplink.publisher import Publisher
 
 SILENT = "silent"
+WELL = frozenset({"ok", "waiting", "warming_up"})
 
 
 class Health:
@@ -120,6 +121,8 @@ class Health:
             return pipeline.trouble
         if SILENT in pipeline.alarms:
             return SILENT
+        if pipeline.warming_up:
+            return "warming_up"
         return "ok" if pipeline.latest else "waiting"
 
     def _uplink(self, publisher: Publisher) -> dict[str, Any]:
@@ -141,7 +144,7 @@ class Health:
         """Return one line that a person can read: `6 devices, 1 silent; city up; 0 waiting`."""
         states = [self._state(pipeline) for pipeline in self._pipelines.values()]
         devices = ngettext("{n} device", "{n} devices", len(states)).format(n=len(states))
-        bad = sum(state not in {"ok", "waiting"} for state in states)
+        bad = sum(state not in WELL for state in states)
         if bad:
             devices += ", " + ngettext("{n} not answering", "{n} not answering", bad).format(n=bad)
         links = ", ".join(f"{name} {publisher.snapshot().state}" for name, publisher in self._publishers.items())

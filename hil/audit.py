@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hil.emissions import Cut, Deaf, Emission
     from hil.packs import Received, Statement
 
+COLUMNS = ("received", "unheard", "withheld", "lost", "doubled", "misdated")
 TOLERANCE = 0.5  # seconds between emission and the time of a reading, on top of the uncertainty the agent states
 
 
@@ -41,16 +42,18 @@ class Account:
     lost: list[Emission] = field(default_factory=list)
     doubled: list[Received] = field(default_factory=list)
     misdated: list[Misdated] = field(default_factory=list)
+    missing: int = 0  # numbers that never arrived, of any stream: alarms and the ledger are not measured, yet numbered
 
     @property
     def clean(self) -> bool:
         """Tell whether nothing was lost, doubled or misdated."""
-        return not (self.lost or self.doubled or self.misdated)
+        return not (self.lost or self.doubled or self.misdated or self.missing)
 
     def __str__(self) -> str:
         """Return the one line that says it all."""
-        names = ("received", "unheard", "withheld", "lost", "doubled", "misdated")
-        return "  ".join([f"emitted {self.emitted}", *(f"{name} {len(getattr(self, name))}" for name in names)])
+        counts = {name: len(getattr(self, name)) for name in COLUMNS}
+        counts["lost"] += self.missing
+        return "  ".join([f"emitted {self.emitted}", *(f"{name} {count}" for name, count in counts.items())])
 
 
 def audit(

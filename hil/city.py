@@ -85,6 +85,20 @@ class City:
         """All entries of the ledger, dated likewise."""
         return [self._dated(statement) for statement in self._statements]
 
+    def missing(self) -> int:
+        """Return how many numbers, of any stream, neither arrived nor stand in the ledger: lost on the way."""
+        highest: dict[tuple[str, str, str], int] = {}
+        for gateway, epoch, stream, number in self._known:
+            highest[gateway, epoch, stream] = max(number, highest.get((gateway, epoch, stream), 0))
+        given_up = {
+            (one.gateway, one.of_epoch, one.of_stream, number)
+            for one in self._statements
+            if one.kind in {"dropped", "damaged"}
+            for number in range(one.first, one.last + 1)
+        }
+        known = self._known | given_up
+        return sum((*key, number) not in known for key, last in highest.items() for number in range(1, last))
+
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until a condition holds; it is looked at whenever something arrives."""
         async with self._news:

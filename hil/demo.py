@@ -146,6 +146,8 @@ class Demo:
         self.scene.ending = True
         await link.restore()
         await self.cabinet.quiet()
+        # An edge is on its way for as long as a debounce waits; no wire tells whether somebody has taken it.
+        await asyncio.sleep(max(device.settles for device in self.cabinet.devices.values()))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAINS_WITHIN):
                 while True:
@@ -168,13 +170,15 @@ class Demo:
 
     def account(self) -> Account:
         """Account for everything emitted so far."""
-        return audit(
+        account = audit(
             self.cabinet.emissions,
             self.city.received,
             deaf=self.cabinet.deaf,
             cuts=self.cabinet.cuts,
             statements=self.city.statements,
         )
+        account.missing = self.city.missing()
+        return account
 
     def _waiting(self, said: dict[str, Any]) -> bool:
         """Return whether the agent says that something waits. That only tells when to look; it proves nothing."""

@@ -48,7 +48,7 @@ def picture(demo: Demo) -> Group:
             "  ".join(map(_value, readings)),
             "" if ago is None else f"{max(0.0, ago):.1f} s",
         )
-    return Group(table, _line(demo))
+    return Group(_line(demo), table)  # the line first: a small terminal cuts off the end
 
 
 def _line(demo: Demo) -> Text:

@@ -137,7 +137,7 @@ async def asked(path):
 
 async def test_no_agent_running(tmp_path):
     assert await asked(tmp_path / "control") == (
-        f"{tmp_path / 'control'}: no agent is running here; start it with: systemctl start roadside"
+        f"{tmp_path / 'control'}: no agent is running here; is the service started?"
     )
 
 

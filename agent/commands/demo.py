@@ -60,6 +60,10 @@ def command(
     if length is None and not console.is_terminal:
         length = WITHOUT_TERMINAL
     seed = secrets.randbelow(1_000_000) if seed is None else seed
+    if picture is not None and not picture.parent.is_dir():
+        raise click.BadParameter(_("there is no folder {folder}").format(folder=picture.parent), param_hint="--picture")
+    if length is not None and ((kill or 0) >= length or (_outage(outage) or (0.0, 0.0))[0] >= length):
+        raise click.BadParameter(_("ends before what it is to show has begun"), param_hint="--for")
     plan = Plan(length=length, outage=_outage(outage), kill=kill, seed=seed)
     console.print(_("seed {seed}; Ctrl-C ends it").format(seed=seed), highlight=False)
     with tempfile.TemporaryDirectory(prefix="roadside-demo-") as folder:
@@ -179,4 +183,7 @@ def _print(account: Account, console: Console) -> None:
     for title, found in ((_("lost"), account.lost), (_("doubled"), account.doubled), (_("misdated"), account.misdated)):
         for one in found[:10]:
             console.print(f"{title}: {one}", highlight=False, soft_wrap=True)
+    if account.missing:
+        text = _("lost: {count} numbers of some stream never arrived and are not in the ledger")
+        console.print(text.format(count=account.missing))
     console.print(str(account), highlight=False, soft_wrap=True)

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 import tomllib
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from agent.config.load import build, read_file
 from agent.config.problems import ConfigError, Source
 from agent.host.disk import Folder
 from agent.host.environment import environment
+from agent.host.lock import TakenError, held
 from agent.host.paths import Paths
 from agent.host.threads import DaemonThreads
 from agent.i18n import _
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from agent.config.model import Config
 
+ALREADY_RUNNING = 75  # EX_TEMPFAIL of sysexits(3): it may well be that the other one is just about to end
+DEFAULT = "/etc/roadside/gateway.toml"
 LAST_GOOD = "last-good.toml"  # in the state folder: the text of the last configuration that was valid
 
 
@@ -34,23 +38,31 @@ LAST_GOOD = "last-good.toml"  # in the state folder: the text of the last config
     "--config",
     "path",
     type=click.Path(path_type=Path),
-    default="/etc/roadside/gateway.toml",
-    show_default=True,
-    help=_("The configuration."),
+    help=_("The configuration; /etc/roadside/gateway.toml, below --root, unless given."),
 )
 @root_option
 @set_option
-def command(path: Path, root: Path, overrides: dict[str, str]) -> int:
+def command(path: Path | None, root: Path, overrides: dict[str, str]) -> int:
     """Run the agent."""
     logs.install(sys.stderr, journald=logs.under_journald(environment()))
     paths = Paths(root, environment())
     try:
-        config, problems = _configuration(path, paths, overrides)
+        config, problems = _configuration(path or paths.under(DEFAULT), paths, overrides)
     except ConfigError as error:
         return refuse(error)
-    with logs.in_background(), asyncio.Runner() as runner:
-        runner.get_loop().set_default_executor(DaemonThreads())
-        runner.run(_run(config, paths, problems))
+    with ExitStack() as locks:
+        for folder in (paths.runtime, paths.state):
+            try:
+                locks.enter_context(held(folder))
+            except TakenError as error:
+                text = _("another agent runs here already (process {process}, which holds {folder})")
+                click.echo(text.format(process=error.process, folder=error.folder), err=True)
+                return ALREADY_RUNNING
+            except OSError as error:  # such as a card that is full or read-only: no reason not to run
+                logs.get("agent").error("not_locked", folder=folder, detail=str(error))
+        with logs.in_background(), asyncio.Runner() as runner:
+            runner.get_loop().set_default_executor(DaemonThreads())
+            runner.run(_run(config, paths, problems))
     return 0
 
 

@@ -10,6 +10,7 @@ import click
 
 from agent.commands import root_option, wording
 from agent.control import SOCKET, ControlError, ask
+from agent.health import WELL
 from agent.host.environment import environment
 from agent.host.paths import Paths
 from agent.i18n import _, pad, width
@@ -65,7 +66,7 @@ def troubles(document: dict[str, Any]) -> list[str]:
     """Return all that is not as it should be."""
     found = []
     for name, device in document["devices"].items():
-        if device["state"] not in {"ok", "waiting"}:
+        if device["state"] not in WELL:
             found.append(f"{name}: {wording.of_device(device)}")
         alarms = [alarm for alarm in device.get("alarms", ()) if alarm != device["state"]]
         found += [_("{name}: alarm '{alarm}'").format(name=name, alarm=wording.word(alarm)) for alarm in alarms]

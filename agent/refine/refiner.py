@@ -115,6 +115,10 @@ class Refiner:
         """Return when `tick` wants to be called, or None."""
         return min(self._dues(), default=None)
 
+    def warming_up(self, at: int) -> bool:
+        """Return whether what the device says now is withheld because it has just begun to speak."""
+        return self._presence.warming_up(at)
+
     def standing(self) -> list[str]:
         """Return the names of the alarms that are raised now, also of those that an earlier run raised."""
         return sorted({name.alarm for name in self._alarms.raised})

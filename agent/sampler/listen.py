@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from drivers.contract import ListeningDriver, SerialLine, SerialPorts
 
 BITS_A_BYTE = 10  # with start and stop bit
+PIECE = 1024  # bytes decoded before the others have their turn
 FLOOD = 4.0  # seconds' worth of the line at once: more than any stall of ours explains
 
 
@@ -23,16 +24,17 @@ async def listen(
     port = await ports.open(path, line)
     try:
         decoder = driver.make(pipeline.device.settings)
-        rate = line.baud / BITS_A_BYTE  # bytes a second
+        most = round(FLOOD * line.baud / BITS_A_BYTE)
         while True:
             data = await port.read()
             at = clock.boottime()
-            pipeline.take(decoder.feed(data), at)
-            if len(data) > FLOOD * rate:
-                # No device can send so much on such a line: something else is at the other end. The others come first.
+            for start in range(0, min(len(data), most), PIECE):
+                pipeline.take(decoder.feed(data[start : start + PIECE]), at)
+                await asyncio.sleep(0)  # the others want their turn
+            if len(data) > most:
+                # No device can send so much on such a line: something else is at the other end. The rest is not even
+                # looked at, and the next look can wait.
                 pipeline.take([Fault(FaultKind.OVERRUN, 0, f"{len(data)} bytes at once")], at)
                 await asyncio.sleep(1.0)
-            else:
-                await asyncio.sleep(0)
     finally:
         port.close()

@@ -88,6 +88,11 @@ class Pipeline:
         """The names of the alarms that are raised now."""
         return self._refiner.standing()
 
+    @property
+    def warming_up(self) -> bool:
+        """Whether the device has just begun to speak, and what it says is withheld."""
+        return bool(self.latest) and self._refiner.warming_up(self._clock.boottime())
+
     def unit(self, quantity: str) -> str:
         """Return the unit of a quantity, empty if it has none."""
         return self._units.get(quantity, "")

@@ -8,6 +8,7 @@ between that hold nothing read as zero); Modbus over serial line V1.02 for frami
 from __future__ import annotations
 
 import asyncio
+import math
 import struct
 import time
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ STEP = 0.001  # what the simulated meter rounds to; a float32 carries it exactly
 PARAMETERS = {
     0x0000: ("voltage", 218.0, 242.0, 0.6),
     0x0006: ("current", 0.2, 4.0, 0.1),
-    0x000C: ("active_power", 40.0, 900.0, 15.0),
+    0x000C: ("active_power", 0.0, 1000.0, 0.0),  # what the three others make of it
     0x001E: ("power_factor", 0.8, 1.0, 0.01),
     0x0046: ("frequency", 49.9, 50.1, 0.02),
     0x0048: ("energy_import", 1200.0, 1300.0, 0.0),
@@ -138,6 +139,8 @@ class Sdm120:
         walk = self._walks[register]
         if PARAMETERS[register][0] == "energy_import":
             walk.value += STEP  # energy only ever grows
+        if PARAMETERS[register][0] == "active_power":
+            return round(math.prod(self._walks[at].value for at in (0x0000, 0x0006, 0x001E)), 3)
         return round(walk.step(), 3)
 
     def _exception(self, function: int, code: int) -> bytes:

@@ -1,5 +1,6 @@
 import io
 import logging
+import threading
 import warnings
 
 import pytest
@@ -193,3 +194,31 @@ def test_no_occurrence_is_told_twice_or_forgotten(steps):
             counted += spell.times
             assert spell.lasted <= now
     assert counted <= occurred
+
+
+def test_a_reader_that_stalls_does_not_stall_whoever_logs_and_what_was_dropped_is_counted():
+    class Stalling(io.StringIO):
+        def __init__(self):
+            super().__init__()
+            self.goes_on, self.caught_up = threading.Event(), threading.Event()
+
+        def write(self, text):
+            self.goes_on.wait(10)
+            written = super().write(text)
+            if self.getvalue().count("\n") >= logs.QUEUED_LINES:
+                self.caught_up.set()
+            return written
+
+    stream = Stalling()
+    logs.install(stream, journald=True)
+    with logs.in_background():
+        for number in range(logs.QUEUED_LINES + 500):
+            logs.get("test").warning("event", number=number)
+        stream.goes_on.set()
+        assert stream.caught_up.wait(10)
+        logs.get("test").warning("afterwards")
+
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "<4>event number=0"
+    assert lines[-1].startswith("<4>afterwards lines_dropped=")
+    assert len(lines) + int(lines[-1].partition("=")[2]) == logs.QUEUED_LINES + 501

@@ -1,5 +1,6 @@
 """Devices on pins: a gauge that remembers, and a siren that follows alarms and ends in the safe state."""
 
+import asyncio
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from agent.readings import AlarmEvent
 from agent.sampler.edges import watch
 from agent.sampler.output import Sounding, drive
+from agent.sampler.supervise import supervise
 from drivers import rain_gauge, siren
 from drivers.contract import PortError, PortFault
 from drivers.ports.scripted import ScriptedGpioPorts, ScriptedInput, ScriptedOutput
@@ -187,5 +189,68 @@ def test_what_is_remembered_is_plain_json(tmp_path):
         async with bench.running(gauge(bench, bench.pipeline(GAUGE), tips(1))):
             await passes(2)
         assert json.loads(json.dumps(bench.journal.kept("driver/rain-1"))) == {"rain": 0.2}
+
+    on_bench(tmp_path, test)
+
+
+def test_a_siren_whose_pin_fails_sounds_as_soon_as_the_pin_works_again_while_the_alarm_stands(tmp_path):
+    class Shaky(Recorded):
+        broken = False
+
+        def write(self, active):
+            if self.broken:
+                raise PortError(PortFault.FAILED, "GPIO22", "the chip does not answer")
+            super().write(active)
+
+    async def test(bench):
+        pipeline, sounding, pin = bench.pipeline(SIREN), Sounding(), Shaky(bench)
+
+        def work():
+            return drive(pipeline, siren.DRIVER, sounding, pin, bench.clock)
+
+        async with bench.running(supervise(work, pipeline, bench.clock, bench.chance)):
+            await passes(1)
+            pin.broken = True
+            sounding.hear(alarm(1, raised=True))
+            await passes(30)
+            pin.broken = False
+            await passes(30)
+            assert pin.levels[-1][1] is True
+            sounding.hear(alarm(1, raised=False))
+            await passes(1)
+            assert pin.levels[-1][1] is False
+
+    on_bench(tmp_path, test)
+
+
+class Storm(ScriptedInput):
+    """An input whose edges come as fast as they are taken."""
+
+    def __init__(self):
+        self.taken = 0
+
+    def active(self):
+        return False
+
+    async def wait(self, _until):
+        self.taken += 1
+        return [(float(self.taken), bool(self.taken % 2))]
+
+    def dropped(self):
+        return 0
+
+    def close(self):
+        pass
+
+
+def test_a_storm_of_edges_lets_the_others_have_their_turn(tmp_path):
+    async def test(bench):
+        storm = Storm()
+        async with bench.running(
+            watch(bench.pipeline(GAUGE), rain_gauge.DRIVER, ScriptedGpioPorts({17: storm}), bench.clock)
+        ):
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert storm.taken <= 10
 
     on_bench(tmp_path, test)

@@ -134,3 +134,12 @@ def test_the_log_says_what_was_wrong_when_it_is_well_again_and_no_more_than_that
     told = [(record.event, record.fields) for record in caplog.records if record.fields.get("device") == "probe-1"]
     assert [event for event, _ in told] == ["device_unreadable", "device_readable"]
     assert (told[0][1]["why"], told[1][1]["was"], told[1][1]["seconds"]) == ("unplugged", "unplugged", 50.0)
+
+
+def test_a_text_that_no_utf8_can_say_is_said_as_far_as_it_goes(tmp_path):
+    async def test(bench):
+        pipeline = bench.pipeline(device(TALKER))
+        pipeline.take([Measurement("level", "wet\ud800"), Measurement("level", 2.9)], bench.clock.boottime())
+        assert bench.sent() == [("probe-1/level", "wet?"), ("probe-1/level", 2.9)]
+
+    on_bench(tmp_path, test)

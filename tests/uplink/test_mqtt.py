@@ -157,6 +157,12 @@ async def test_nobody_listens():
     assert "nobody listens" in str(error)
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example"])
+async def test_the_name_can_be_no_name(host: str):
+    error = await fault_of(url=f"mqtt://{host}:1883")
+    assert error.fault is LinkFault.UNREACHABLE
+
+
 async def test_the_name_is_not_known():
     error = await fault_of(url="mqtt://broker.invalid:1883")
     assert error.fault is LinkFault.UNREACHABLE
@@ -235,7 +241,7 @@ async def test_the_password_is_read_at_each_connect_and_shown_nowhere(tmp_path: 
     assert b"\x00\x0ebattery staple" in broker.wills[1]
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfesecret"])
+@pytest.mark.parametrize("content", [None, b"\xff\xfesecret", b"secret" * 20_000])
 async def test_an_unreadable_password_is_a_fault_with_a_name(tmp_path: Path, content: bytes | None):
     secret = tmp_path / "password"
     if content is not None:
