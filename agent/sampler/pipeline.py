@@ -106,15 +106,17 @@ class Pipeline:
     def take(self, items: Iterable[Item], at: int) -> None:
         """Take what a driver made of bytes or edges that came at `at` (boottime in nanoseconds)."""
         records: list[tuple[Stream, Record]] = []
-        for item in items:
-            if isinstance(item, Fault):
-                self._count(item)
-                continue
-            measurement = _sayable(item)
-            self.latest[measurement.quantity] = Latest(measurement, at)
-            records += self._refiner.take(measurement, at)
-            self._is_well()
-        self._store(records)
+        try:
+            for item in items:
+                if isinstance(item, Fault):
+                    self._count(item)
+                    continue
+                measurement = _sayable(item)
+                self.latest[measurement.quantity] = Latest(measurement, at)
+                records += self._refiner.take(measurement, at)
+                self._is_well()
+        finally:
+            self._store(records)  # what the refiner has said must be kept, whatever becomes of the items behind it
 
     def _withhold(self, quantity: str, why: str, at: int) -> None:
         self._withheld.add(self.device.id, quantity, why, at)
