@@ -46,3 +46,26 @@ async def test_a_file_that_is_missing_ends_with_the_same_status(broker, tmp_path
         assert await asyncio.wait_for(gateway.agent.ended(), 10) == 78
         assert "no.toml" in gateway.log()
         assert "Traceback" not in gateway.log()
+
+
+async def test_a_second_agent_on_the_same_gateway_is_refused_and_the_first_never_notices(gateway):
+    await gateway.go_on("air-1")
+    second = gateway._process()
+    await second.start()
+    assert await asyncio.wait_for(second.ended(), 10) == 75
+    assert f"another agent runs here already (process {gateway.agent.pid}" in gateway.log()
+    await gateway.go_on("air-1", "level-1")
+    assert (await gateway.status())["devices"]["air-1"]["state"] == "ok"
+    await gateway.loses_nothing()
+
+
+async def test_devices_that_are_gone_from_a_valid_file_are_told(broker, tmp_path):
+    config = tmp_path / "gateway.toml"
+    config.write_text(GOOD)
+    async with Gateway(broker.url, config=config) as gateway:
+        await gateway.go_on("air-1")
+        await gateway.stop()
+        config.write_text(GOOD[: GOOD.index("[devices.level-1]")])
+        await gateway.start()
+        await gateway.until(lambda: "devices_removed" in gateway.log())
+        assert "level-1" in gateway.log().partition("devices_removed")[2].partition("\n")[0]
