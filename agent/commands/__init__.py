@@ -46,6 +46,8 @@ def refuse(error: ConfigError) -> int:
     """Print all that is wrong with a configuration; returns the exit status."""
     for problem in error.problems:
         click.echo(str(problem), err=True)
+        if problem.excerpt:
+            click.echo(problem.excerpt, err=True)
     return INVALID_CONFIGURATION
 
 

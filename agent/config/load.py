@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.config import cross
 from agent.config.devices import device
-from agent.config.locate import KeyPath, locate
 from agent.config.model import Config, Gateway, Journal, Port, Uplink
 from agent.config.overrides import override
 from agent.config.plain import plain
-from agent.config.problems import ConfigError, Problem, Problems, Source, dotted, nearest
+from agent.config.problems import ConfigError, Problem, Problems, Source, nearest
+from agent.config.syntax import not_toml
 from agent.config.tables import read
 from agent.config.wording import NOT_A_TABLE
 from agent.i18n import _
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from agent.config.locate import KeyPath
 
 T = TypeVar("T")
 
@@ -152,27 +154,9 @@ def _parse(source: Source) -> dict[str, Any]:
     except RecursionError:
         raise ConfigError([Problem(source.name, None, "", _("is nested too deeply"))]) from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([_not_toml(source, str(error))]) from None
+        raise ConfigError([not_toml(source, str(error))]) from None
     except ValueError:  # Python's own limit on the digits of a number
         raise ConfigError([Problem(source.name, None, "", _("holds a number that is too large"))]) from None
-
-
-def _not_toml(source: Source, message: str) -> Problem:
-    """Return what tomllib found; of a key that stands twice, both places."""
-    match = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message, re.DOTALL)
-    if match is None:
-        return Problem(source.name, None, "", _("is not TOML: {error}").format(error=message))
-    line = int(match[2]) if match[2] else source.text.rstrip("\n").count("\n") + 1
-    for repeat in locate(source.text).repeats:
-        if repeat.again == line:
-            return Problem(
-                source.name,
-                line,
-                dotted(repeat.path),
-                _("stands here a second time; the first is on line {line}").format(line=repeat.first),
-            )
-    where = _("column {column}").format(column=match[3]) if match[3] else _("end of the file")
-    return Problem(source.name, line, "", _("is not TOML: {error} ({where})").format(error=match[1], where=where))
 
 
 def _unreadable(path: Path, text: str, line: int | None = None) -> ConfigError:

@@ -25,6 +25,7 @@ class Problem:
     line: int | None  # counted from 1; None if it is not about a line
     key: str  # dotted; "" for the file as a whole
     text: str
+    excerpt: str = ""  # the line itself and a mark below it, for a terminal
 
     def __str__(self) -> str:
         where = self.place if self.line is None else f"{self.place}:{self.line}"

@@ -113,8 +113,14 @@ def test_a_file_that_is_no_text_is_told_with_the_line(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[gateway]\nid = \n", "2: is not TOML: Invalid value (column 6)"),
-        ('[gateway]\nid = "abc', "2: is not TOML: Unterminated string (end of the file)"),
+        (
+            "[gateway]\nid = \n",
+            "2: is not TOML: this is not a value (end of the line); the value is missing behind '='",
+        ),
+        (
+            '[gateway]\nid = "abc',
+            '2: is not TOML: a text is not closed (end of the line); the closing quote is missing: write "abc"',
+        ),
         ("[devices.a]\n[devices.b]\n[devices.a]", "3: devices.a: stands here a second time; the first is on line 1"),
         ("[gateway]\nid = 'a'\nid = 'b'", "3: gateway.id: stands here a second time; the first is on line 2"),
     ],
