@@ -12,10 +12,11 @@ from agent.config.hints import hints
 from agent.config.model import RESERVED_ALARMS, AlarmRule, Device, Labels, Port, Rules
 from agent.config.problems import nearest, shown
 from agent.config.tables import read
-from agent.config.wording import unknown_key
+from agent.config.wording import LINE_FORM, is_line_key, unknown_key
 from agent.i18n import _
 from drivers import registry
-from drivers.contract import N_, Driver, Help, InputDriver, OutputDriver, PollingDriver
+from drivers.contract import N_, Driver, Help, InputDriver, ListeningDriver, OutputDriver, PollingDriver
+from drivers.quantities import QUANTITIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -53,19 +54,22 @@ def device(
     name: str, table: Mapping[str, Any], path: KeyPath, ports: Collection[str], problems: Problems
 ) -> Device | None:
     """Make a device of its table; None if anything was wrong. `ports` are the names of the shared ports."""
-    common = read(Common, {key: value for key, value in table.items() if key in hints(Common)}, path, problems)
-    driver = _driver(table.get("driver"), (*path, "driver"), problems)
+    driver = _driver(table, path, problems)
     if driver is None:
-        return None
+        return None  # nothing else of it can be judged
+    common = read(Common, {key: value for key, value in table.items() if key in hints(Common)}, path, problems)
     own = hints(driver.settings)
     settings = read(driver.settings, {key: value for key, value in table.items() if key in own}, path, problems)
     port, bus = _port(table, driver, path, ports, problems)
-    quantities = driver.quantities(settings) if settings is not None else None
     rest = {key: value for key, value in table.items() if key not in {*hints(Common), *own, "port"}}
+    quantities = None if settings is None else driver.quantities(settings)
+    _check_keys(rest, driver, quantities or {}, table.get("port") if bus else None, path, problems)
+    if any(not isinstance(value, dict) for value in rest.values()):
+        quantities = None  # one of these may be the misspelt setting that makes a quantity
     rules = _rules(rest, driver, quantities, path, problems)
     if common is None or settings is None:
         return None
-    alarms = _alarms(common.alarms, driver, quantities or {}, path, problems)
+    alarms = _alarms(common.alarms, driver, quantities, path, problems)
     every = _every(common, driver, path, problems)
     return Device(
         id=name,
@@ -83,16 +87,35 @@ def device(
     )
 
 
-def _driver(name: object, path: KeyPath, problems: Problems) -> Driver | None:
+def _driver(table: Mapping[str, Any], path: KeyPath, problems: Problems) -> Driver | None:
+    name = table.get("driver")
     if not isinstance(name, str):
-        return None  # missing or no text, which has been said
+        read(Common, {"driver": name} if "driver" in table else {}, path, problems)  # says what is wrong with it
+        return None
     try:
         return registry.load(name)
     except registry.UnknownDriverError:
-        problems.add(path, _("{value} is not a driver").format(value=shown(name)) + nearest(name, registry.names()))
+        problems.add((*path, "driver"), unknown_driver(name))
     except registry.BrokenDriverError as error:
-        problems.add(path, str(error))
+        problems.add((*path, "driver"), str(error))
     return None
+
+
+def unknown_driver(name: str) -> str:
+    """Return what to say of a name that no driver has: it may be a model's, or nearly the name of a driver."""
+    text = _("{value} is not a driver").format(value=shown(name))
+    for known in registry.names():
+        try:
+            words = re.findall(r"[\w-]+", registry.load(known).title)
+        except registry.BrokenDriverError:
+            continue
+        if _bare(name) in map(_bare, words):
+            return text + _("; did you mean '{name}'?").format(name=known)
+    return text + nearest(name, registry.names())
+
+
+def _bare(model: str) -> str:
+    return re.sub(r"[\W_]", "", model).lower()
 
 
 def _port(
@@ -121,6 +144,28 @@ def _port(
     return None, None
 
 
+def _check_keys(
+    rest: Mapping[str, Any],
+    driver: Driver,
+    quantities: Mapping[str, str],
+    bus: str | None,
+    path: KeyPath,
+    problems: Problems,
+) -> None:
+    """Say what is wrong with the keys that are no table and yet none of the device's. `bus` is its shared port."""
+    known = {**hints(Common), **hints(driver.settings), "port": None}
+    for key, value in rest.items():
+        if isinstance(value, dict):
+            continue
+        if is_line_key(key) and isinstance(driver, ListeningDriver | PollingDriver):
+            place = f"[ports.{bus}] {LINE_FORM}" if bus else f'port = {{ path = "...", {LINE_FORM} }}'
+            problems.add((*path, key), _("is not a known key; write {form}").format(form=place))
+        elif key in quantities:
+            problems.add((*path, key), _("must be a table with the rules of this quantity"))
+        else:
+            problems.add((*path, key), unknown_key(key, known))
+
+
 def _rules(
     rest: Mapping[str, Any],
     driver: Driver,
@@ -130,17 +175,14 @@ def _rules(
 ) -> dict[str, Rules]:
     """Return the rules of each quantity that has a table. `quantities` is None if the settings do not tell them."""
     rules: dict[str, Rules] = {}
-    known = {**hints(Common), **hints(driver.settings), "port": None, **(quantities or {})}
     for key, value in rest.items():
-        if quantities is None and isinstance(value, dict):
-            read(Rules, value, (*path, key), problems)
-        elif key not in known and isinstance(value, dict):
-            text = _("is neither a known key nor a quantity of this device")
-            problems.add((*path, key), text + nearest(key, quantities or known))
-        elif key not in known:
-            problems.add((*path, key), unknown_key(key, known))
-        elif not isinstance(value, dict):
-            problems.add((*path, key), _("must be a table with the rules of this quantity"))
+        if not isinstance(value, dict):
+            continue
+        if key not in (QUANTITIES if quantities is None else quantities):
+            if quantities is not None:
+                text = _("is neither a known key nor a quantity of this device")
+                meant = nearest(key, {*hints(Common), *hints(driver.settings), "port", *quantities}, or_list=False)
+                problems.add((*path, key), text + (meant or nearest(key, quantities)))
         elif made := read(Rules, value, (*path, key), problems):
             rules[key] = made
             if driver.event and made.stuck_after is not None:
@@ -152,15 +194,18 @@ def _rules(
 def _alarms(
     configured: tuple[AlarmRule, ...],
     driver: Driver,
-    quantities: Mapping[str, str],
+    quantities: Mapping[str, str] | None,
     path: KeyPath,
     problems: Problems,
 ) -> tuple[AlarmRule, ...]:
-    """Return the configured alarms, and those that the driver has by itself for any other quantity."""
+    """Return the configured alarms, and those that the driver has by itself for any other quantity.
+
+    `quantities` is None if the settings do not tell them.
+    """
     names: dict[str, KeyPath] = {}
     for index, alarm in enumerate(configured):
         where = (*path, "alarms", index)
-        if alarm.quantity not in quantities:
+        if quantities is not None and alarm.quantity not in quantities:
             text = _("{value} is not a quantity of this device").format(value=shown(alarm.quantity))
             problems.add((*where, "quantity"), text + nearest(alarm.quantity, quantities))
         elif alarm.quantity in driver.alarms and alarm.equals is None:
@@ -180,7 +225,7 @@ def _alarms(
     default = tuple(
         AlarmRule(name=quantity, quantity=quantity, equals=True)
         for quantity in driver.alarms
-        if quantity in quantities and quantity not in watched
+        if quantity in (quantities or {}) and quantity not in watched
     )
     return configured + default
 

@@ -72,12 +72,24 @@ def build(source: Source, *, overrides: Mapping[str, str] | None = None) -> Conf
     if not document and not unfit:
         raise ConfigError([Problem(source.name, None, "", _("is empty; it needs at least [gateway] and an uplink"))])
     document = plain(document, problems)
+    source.names = _names(document)
     config = _config(document, problems)
     if problems.found or unfit:
         raise ConfigError([*problems.found.values(), *unfit])
     if config is None:
         raise AssertionError("a configuration without problems is whole")
     return config
+
+
+def _names(document: object, path: KeyPath = ()) -> dict[KeyPath, str]:
+    """Return the names of tables in lists: a list's position says little to whoever reads a message."""
+    names: dict[KeyPath, str] = {}
+    if isinstance(document, dict | list):
+        for key, value in document.items() if isinstance(document, dict) else enumerate(document):
+            names |= _names(value, (*path, key))
+            if isinstance(key, int) and isinstance(value, dict) and isinstance(value.get("name"), str):
+                names[*path, key] = value["name"]
+    return names
 
 
 def _config(document: Mapping[str, Any], problems: Problems) -> Config | None:

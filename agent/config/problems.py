@@ -52,6 +52,7 @@ class Source:
     name: str
     text: str
     overrides: set[KeyPath] = field(default_factory=set)
+    names: dict[KeyPath, str] = field(default_factory=dict)  # of tables in lists, such as alarms
     _lines: dict[KeyPath, int] | None = None
 
     def line(self, path: KeyPath) -> int:
@@ -66,7 +67,17 @@ class Source:
         """Return what is wrong with one key."""
         if any(path[: len(override)] == override for override in self.overrides):
             return Problem(OVERRIDE, None, dotted(path), text)
-        return Problem(self.name, self.line(path), dotted(path), text)
+        return Problem(self.name, self.line(path), self.key(path), text)
+
+    def key(self, path: KeyPath) -> str:
+        """Return a key for people: what stands in a list by its name, or else counted from 1."""
+        key = ""
+        for position, part in enumerate(path, 1):
+            if isinstance(part, int):
+                key += f" ({self.names.get(path[:position], part + 1)})"
+            else:
+                key += ("." if key else "") + dotted((part,))
+        return key
 
     def place(self, path: KeyPath) -> str:
         """Return where a key stands, to be named in the problem of another: `devices.rain-1.pin (line 31)`."""

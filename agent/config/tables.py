@@ -60,7 +60,7 @@ def read(
             cause = details.get("ctx", {}).get("error")
             if isinstance(cause, WrongError) and cause.key:
                 where = (*where, cause.key)
-            problems.add((*path, *where), sentence(details, table, where, cls))
+            problems.add((*path, *where), sentence(details, table, path, where, cls))
         return None
     try:
         return cls(**_given(values), **given)

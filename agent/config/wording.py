@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from agent.config.hints import Hint, at, help_of, hints, is_table, origin, split
 from agent.config.model import WrongError
-from agent.config.problems import nearest, shown
+from agent.config.problems import dotted, nearest, shown
 from agent.i18n import _
 from drivers.contract import N_, Help
 
@@ -47,11 +47,16 @@ SENTENCES = {
 }
 _ANY_OTHER = N_("is not a value that can stand here")
 _LIMITS = ("gt", "ge", "lt", "le")
+LINE_FORM = 'line = "9600 8N1"'
+_LINE_KEYS = {"line", "baud", "baudrate", "speed", "parity", "bits", "databits", "bytesize", "stop", "stopbits"}
 _SECRETS = ("pass", "secret", "token", "psk", "private")
 
 
-def sentence(details: ErrorDetails, table: Mapping[str, Any], path: KeyPath, cls: Hint) -> str:
-    """Return what is wrong with the value at a path within a table, and what would be right; `cls` is the table's."""
+def sentence(details: ErrorDetails, table: Mapping[str, Any], within: KeyPath, path: KeyPath, cls: Hint) -> str:
+    """Return what is wrong with the value at a path within a table, and what would be right.
+
+    `cls` is the table's dataclass, `within` is where the table itself stands.
+    """
     kind, context = details["type"], details.get("ctx", {})
     key, hint, value = str(path[-1]) if path else "", at(cls, path), _written(table, path)
     if kind == "missing" and origin(split(hint)[0]) is tuple:
@@ -69,12 +74,24 @@ def sentence(details: ErrorDetails, table: Mapping[str, Any], path: KeyPath, cls
     elif kind in {"literal_error", "enum"}:
         return _choice(value, hint, secret=is_secret(key))
     else:
-        rule = _(SENTENCES.get(kind, _ANY_OTHER)).format(limit=_limit(context, help_of(hint)), **context)
-        if kind == "float_type" and help_of(hint).unit == "s":
-            rule = _("must be a duration such as '5 s', or a number of seconds")
+        rule = _form(kind, hint, value, (*within, *path))
+        rule = rule or _(SENTENCES.get(kind, _ANY_OTHER)).format(limit=_limit(context, help_of(hint)), **context)
     if is_secret(key) or isinstance(value, dict | list):
         return rule
     return _("{rule}, not {value}").format(rule=rule, value=shown(value))
+
+
+def _form(kind: str, hint: Hint, value: object, path: KeyPath) -> str:
+    """Return the form that something of this hint has, if that says more than the kind of the error; "" if not."""
+    plain = split(hint)[0]
+    if kind == "float_type" and help_of(hint).unit == "s":
+        return _("must be a duration such as '5 s', or a number of seconds")
+    if SENTENCES.get(kind) == NOT_A_TABLE and is_table(plain):
+        form = ", ".join(f'{each} = "..."' for each in hints(plain))
+        return _("must be a table such as {form}").format(form=f"{{ {form} }}")
+    if SENTENCES.get(kind) == _LIST and isinstance(value, dict) and any(map(is_table, get_args(plain))):
+        return _("is a list of tables: write [[{key}]], with two brackets").format(key=dotted(path))
+    return ""
 
 
 def _written(table: Mapping[str, Any], path: KeyPath) -> object:
@@ -93,7 +110,14 @@ def unknown_key(key: str, known: Mapping[str, Any]) -> str:
         return _("a secret cannot stand in this file: put it into a file of its own and name that with {keys}").format(
             keys="password_file / password_credential"
         )
+    if is_line_key(key) and {"path", "line"} <= known.keys():
+        return _("is not a known key; write {form}").format(form=LINE_FORM)
     return _("is not a known key") + nearest(key, known)
+
+
+def is_line_key(key: str) -> bool:
+    """Return whether somebody who writes this key means the settings of a serial line."""
+    return key.lower().replace("_", "").replace("-", "") in _LINE_KEYS
 
 
 def is_secret(key: str) -> bool:
