@@ -4,6 +4,7 @@ Each field's limits and help stand beside it and serve the reader, the JSON Sche
 object can tell about itself is checked here; what needs a second one is checked in agent/config/cross.py.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -114,6 +115,8 @@ class Uplink:
             raise WrongError(
                 "url", _("cannot hold a user name or password: use username and password_file or password_credential")
             )
+        if not _is_host(parts.hostname):
+            raise WrongError("url", _("the host in it is no name: it has a space, an empty part or a letter too odd"))
         if parts.path not in {"", "/"} or parts.query or parts.fragment:
             raise WrongError("url", wanted)
 
@@ -261,3 +264,13 @@ class Config:
 
 def _is_plain_name(name: str) -> bool:
     return bool(name) and name.isprintable() and "/" not in name and name not in {".", ".."}
+
+
+def _is_host(name: str) -> bool:
+    """Return whether a name can be looked up (RFC 1123, letters of any script by IDNA), or is an IP address."""
+    if ":" in name:
+        return True  # an IPv6 address, which urlsplit has judged
+    try:
+        return re.fullmatch(rb"[A-Za-z0-9_.-]+", name.encode("idna")) is not None
+    except UnicodeError:
+        return False

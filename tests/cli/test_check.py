@@ -78,9 +78,45 @@ def test_a_password_that_would_go_unencrypted_or_is_not_there_is_a_warning(file,
     assert result.returncode == 0
     assert result.stderr.splitlines() == [
         f"{file}:1: gateway: warning: no device is configured",
-        "--set uplinks.city.password_file: warning: this file does not exist now",
+        "--set uplinks.city.password_file: warning: /etc/roadside/city.password does not exist now",
         f"{file}:4: uplinks.city.url: warning: the password goes over the network unencrypted; mqtts:// encrypts it",
     ]
+
+
+def test_a_password_file_that_is_empty_or_open_to_everybody_is_a_warning(file, tmp_path):
+    password = tmp_path / "password"
+    sets = ("--set", "uplinks.city.username=me", "--set", "uplinks.city.password_file=/password")
+    for content, mode, said in (
+        ("", 0o600, "/password is empty"),
+        ("secret", 0o644, "everybody on this machine can read /password; chmod o= /password mends it"),
+    ):
+        password.write_text(content, "utf-8")
+        password.chmod(mode)
+        result = roadside("check", file, "--root", tmp_path, *sets)
+        assert result.stderr == f"--set uplinks.city.password_file: warning: {said}\n"
+        assert result.returncode == 0
+    password.chmod(0o640)
+    assert roadside("check", file, "--root", tmp_path, *sets).stderr == ""
+
+
+def test_many_seconds_without_a_unit_may_be_milliseconds(file):
+    alarm = '[[devices.b.alarms]]\nname = "help"\nquantity = "pressed"\nequals = true\nhold = 5000\n'
+    file.write_text(file.read_text("utf-8") + alarm, "utf-8")
+    result = roadside("check", file, "--set", "devices.b.silent_after=3600", "--set", "journal.commit_interval=999")
+    said = 'without a unit is seconds: write "{0} s", or "{0} ms" if that is meant'
+    assert result.stderr.splitlines() == [
+        f"--set devices.b.silent_after: warning: 3600 {said.format(3600)}",
+        f"{file}:12: devices.b.alarms (help).hold: warning: 5000 {said.format(5000)}",
+    ]
+    assert result.returncode == 0
+
+
+def test_a_pin_that_the_pi_uses_itself_is_a_warning(file):
+    result = roadside("check", file, "--set", "devices.b.pin=14")
+    assert result.stderr == (
+        "--set devices.b.pin: warning: GPIO 14 is the Pi's own for its UART; 4 to 13 and 16 to 27 are free\n"
+    )
+    assert result.returncode == 0
 
 
 def test_a_thai_technician_reads_thai(file):
