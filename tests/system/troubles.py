@@ -68,7 +68,7 @@ def small_disk(folder: str) -> Callable[[Path], Sequence[str]]:
     """Put a small disk of its own below the root, which no other process sees; `inside` leads there."""
 
     def wrap(root: Path) -> Sequence[str]:
-        # Nothing mounted here may reach the machine. A chroot has no root to make private: whoever made it has seen to it.
+        # Nothing mounted here may reach the machine. A chroot has no root to make private.
         private = "mount --make-rprivate / 2>/dev/null || true"
         mount = f"mkdir -p '{root / folder}' && mount -t tmpfs -o size={FULL} small '{root / folder}' && exec \"$@\""
         mapped = () if os.geteuid() == 0 else ("--map-root-user",)
