@@ -5,24 +5,24 @@ Only the committing task calls what writes, in a thread, one call at a time; `sp
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.journal.frames import Damage, Kind, frame, scan
+from agent.journal.numbered import NumberedFiles
 from agent.journal.packing import decode_packs, decode_snapshot
 from agent.journal.ranges import Ranges
 from agent.journal.state import State, restore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from agent.journal.pack import Pack
     from agent.journal.state import Key
     from agent.seams import Disk, File
 
 SEGMENT_SIZE = 1 << 20  # bytes
-_NAME = re.compile(r"\d{10}\.segment")
 
 
 @dataclass(slots=True)
@@ -32,6 +32,7 @@ class Segment:
     name: str
     size: int = 0
     spans: dict[Key, Ranges] = field(default_factory=dict)  # which numbers are in it
+    unreadable: bool = False  # what is in it is not known: it stays, and the next start tries again
 
     def note(self, packs: Iterable[Pack]) -> None:
         """Remember that packs are in it."""
@@ -45,6 +46,7 @@ class Found(NamedTuple):
     state: State | None  # of the last commit
     epochs: list[str]  # oldest first
     damaged: int  # bytes
+    unreadable: list[str]  # segments, each with what the system said
 
 
 class Card:
@@ -52,21 +54,30 @@ class Card:
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
+        self._files = NumberedFiles(disk, "segment")
         self._file: File | None = None
         self._number = 0
+        self._ended = False
         self.segments: list[Segment] = []
 
     def load(self) -> Found:
-        """Read what is there."""
+        """Read what is there; a segment that cannot be read costs none of the others."""
         state: State | None = None
         epochs: list[str] = []
         damaged = 0
-        for name in self._disk.names():
-            if not _NAME.fullmatch(name):
+        unreadable: list[str] = []
+        for number in self._files.numbers():
+            segment = Segment(self._files.name(number))
+            self.segments.append(segment)
+            try:
+                data = self._disk.read(segment.name)
+            except OSError as error:
+                unreadable.append(f"{segment.name}: {error}")
+                segment.unreadable = True
+                with suppress(OSError):
+                    segment.size = self._disk.size(segment.name)
                 continue
-            self._number = int(name.removesuffix(".segment"))
-            data = self._disk.read(name)
-            segment = Segment(name, len(data))
+            segment.size = len(data)
             for found in scan(data):
                 if isinstance(found, Damage):
                     damaged += found.size
@@ -75,8 +86,7 @@ class Card:
                 segment.note(packs)
                 state = snapshot or state
                 _note_epochs(epochs, packs, snapshot)
-            self.segments.append(segment)
-        return Found(state, epochs, damaged)
+        return Found(state, epochs, damaged, unreadable)
 
     def write(self, payload: bytes) -> tuple[str, int]:
         """Put one commit on the medium and return the segment's name and the bytes written.
@@ -86,16 +96,18 @@ class Card:
         """
         data = frame(Kind.PACKS, payload)
         try:
+            if self._ended:
+                self.close()
             if self._file is None:
-                self._number += 1
-                self._file = self._disk.create(_name(self._number))
+                self._number, self._file = self._files.create_after(self._number)
+                self._ended = False
                 self._disk.sync_folder()
             self._file.append(data)
             self._file.sync()
         except OSError:
             self.close()
             raise
-        return _name(self._number), len(data)
+        return self._files.name(self._number), len(data)
 
     def note(self, name: str, size: int, packs: Iterable[Pack]) -> None:
         """Remember what `write` wrote; ends the segment when it is large enough."""
@@ -126,6 +138,19 @@ class Card:
         gone = set(names)
         self.segments = [segment for segment in self.segments if segment.name not in gone]
 
+    def vanished(self, names: Iterable[str]) -> set[str]:
+        """Return which of some segments somebody has removed."""
+        return {name for name in names if self._files.is_gone(name)}
+
+    def lose(self, segment: Segment, missing: Mapping[Key, Ranges]) -> None:
+        """Note that a segment has not got numbers that it ought to have; nothing is written behind them any more."""
+        for key, ranges in missing.items():
+            for first, last in ranges:
+                segment.spans[key].remove(first, last)
+        segment.spans = {key: ranges for key, ranges in segment.spans.items() if ranges}
+        segment.unreadable = not segment.spans
+        self._ended = self._ended or any(one is segment for one in self.segments[-1:])
+
     def size(self) -> int:
         """Return how many bytes the segments hold."""
         return sum(segment.size for segment in self.segments)
@@ -153,7 +178,3 @@ def _note_epochs(epochs: list[str], packs: Iterable[Pack], snapshot: State | Non
         if pack.epoch not in epochs:
             epochs.insert(at, pack.epoch)
             at += 1
-
-
-def _name(number: int) -> str:
-    return f"{number:010}.segment"

@@ -7,16 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from agent.journal.packing import encode_packs
+from agent.journal.ranges import Ranges
 from agent.journal.status import Fault
 from agent.readings import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from agent.journal.card import Card, Segment
     from agent.journal.fetching import Fetching
     from agent.journal.pack import Pack
-    from agent.journal.state import State
+    from agent.journal.state import Key, State
     from agent.journal.status import Faults
     from agent.journal.stock import Stock
 
@@ -39,8 +40,9 @@ class Committing:
         limit: int,
         uncommitted: Callable[[], list[Pack]],
         give_up: Callable[[Sequence[Pack], str], None],
+        lost: Callable[[Mapping[Key, Ranges]], bool],
     ) -> None:
-        """Take what the journal does: it knows what is not on the card yet, and gives up what has no more room there.
+        """Take what the journal does: it knows what is not there yet, and accounts for what has no room or is gone.
 
         Every commit takes along what is `uncommitted()`: a snapshot must not say that numbers are accounted for while
         the ledger's entry on them could still be lost.
@@ -55,6 +57,7 @@ class Committing:
         self._limit = limit
         self._uncommitted = uncommitted
         self._give_up = give_up
+        self._lost = lost
         self._busy: asyncio.Future[Any] | None = None
 
     @property
@@ -102,6 +105,21 @@ class Committing:
         self._busy.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to ask
         return await asyncio.shield(self._busy)
 
+    async def check(self) -> bool:
+        """Notice segments that somebody has removed; returns whether there are any: then a new snapshot is due."""
+        gone = await self._in_thread(self._card.vanished, [segment.name for segment in self._card.segments])
+        missing: dict[Key, Ranges] = {}
+        for segment in [one for one in self._card.segments if one.name in gone]:
+            for key, ranges in segment.spans.items():
+                missing.setdefault(key, Ranges()).update(ranges)
+            self._card.lose(segment, {key: Ranges(ranges) for key, ranges in segment.spans.items()})
+            self._fetching.drop(segment.name)
+        self._card.forget(gone)
+        if gone:
+            self._faults.put(Fault.DAMAGED, f"{len(gone)} segments, the first {min(gone)}: removed while the agent ran")
+            self._lost(missing)
+        return bool(gone)
+
     async def tidy(self) -> None:
         """Remove segments that every uplink has delivered, and the oldest ones beyond the limit.
 
@@ -135,7 +153,7 @@ class Committing:
             packs = await self._in_thread(self._card.read, segment.name)
         except OSError as error:
             self._faults.put(Fault.CARD, str(error))
-            return False
+            return segment.unreadable  # already accounted for: it stayed only as long as there was room
         waiting = [pack for pack in packs if not self._stock.is_done(pack)]
         rest = [pack for pack in waiting if pack.stream is not Stream.TELEMETRY]
         if rest and not await self.write(rest):

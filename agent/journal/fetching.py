@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from agent.journal.ranges import Ranges
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.journal.card import Card
+    from agent.journal.card import Card, Segment
     from agent.journal.pack import Pack
     from agent.journal.state import Key
 
@@ -20,11 +22,20 @@ TRY_AGAIN_AFTER = 1.0  # seconds
 class Fetching:
     """Segments of the card that are in memory, and the one that is on its way there."""
 
-    def __init__(self, card: Card, arrived: Callable[[], None], failed: Callable[[OSError], None]) -> None:
+    def __init__(
+        self,
+        card: Card,
+        *,
+        arrived: Callable[[], None],
+        failed: Callable[[OSError], None],
+        lost: Callable[[Segment, dict[Key, Ranges], str], None],
+    ) -> None:
+        """Take what the journal does when a segment is there, could not be read for once, or lacks numbers it had."""
         self._card = card
         self._arrived = arrived
         self._failed = failed
-        self._there: dict[str, tuple[int, list[Pack]]] = {}  # with the size that the segment had
+        self._lost = lost
+        self._there: dict[str, list[Pack]] = {}
         self._coming: asyncio.Task[None] | None = None
 
     @property
@@ -32,36 +43,47 @@ class Fetching:
         """Whether a segment is being read now; `arrived` is called when it is there."""
         return self._coming is not None
 
-    def segment_with(self, key: Key, number: int) -> list[Pack] | None:
-        """Return the packs of the segment that has a number; None while it is fetched, or if there is none."""
+    def pack_with(self, key: Key, number: int) -> Pack | None:
+        """Return the pack that has a number; None while its segment is fetched, or if there is none."""
         for segment in self._card.segments:
             if key in segment.spans and segment.spans[key].covers(number, number):
-                size, packs = self._there.get(segment.name, (0, []))
-                if size == segment.size:
-                    return packs
-                if self._coming is None:
-                    fetch = self._fetch(segment.name, segment.size)
+                for pack in self._there.get(segment.name, ()):
+                    if (pack.epoch, pack.stream) == key and pack.first <= number <= pack.last:
+                        return pack
+                if self._coming is None:  # never read, or grown since
+                    fetch = self._fetch(segment)
                     self._coming = asyncio.get_running_loop().create_task(fetch, name=f"journal: read {segment.name}")
         return None
 
-    async def _fetch(self, name: str, size: int) -> None:
-        packs = await self._read(name)
+    async def _fetch(self, segment: Segment) -> None:
+        missing = {key: Ranges(ranges) for key, ranges in segment.spans.items()}  # until they are found in it
+        why = f"{segment.name}: records that had been written are not there any more"
+        try:
+            packs = await self._read(segment.name)
+        except OSError as error:
+            packs, why = [], f"{segment.name}: {error}"
+        for pack in packs:
+            if (pack.epoch, pack.stream) in missing:
+                missing[pack.epoch, pack.stream].remove(pack.first, pack.last)
         while len(self._there) >= SEGMENTS:
             del self._there[next(iter(self._there))]
-        self._there[name] = size, packs
+        self._there[segment.name] = packs
         self._coming = None
+        if any(missing.values()):
+            self._lost(segment, missing, why)
         self._arrived()
 
     async def _read(self, name: str) -> list[Pack]:
         loop = asyncio.get_running_loop()
-        for tries_left in reversed(range(TRIES)):
+        for _ in range(TRIES - 1):
             try:
                 return await loop.run_in_executor(None, self._card.read, name)
+            except FileNotFoundError:
+                raise
             except OSError as error:
                 self._failed(error)
-                if tries_left:
-                    await asyncio.sleep(TRY_AGAIN_AFTER)
-        return []
+            await asyncio.sleep(TRY_AGAIN_AFTER)
+        return await loop.run_in_executor(None, self._card.read, name)
 
     def drop(self, name: str) -> None:
         """Forget a segment that is gone from the card."""

@@ -6,27 +6,31 @@ It knows no MQTT and no driver, and runs on any two folders.
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from agent.journal import opening
 from agent.journal.committing import Committing
 from agent.journal.fetching import Fetching
-from agent.journal.frames import Kind, frame
+from agent.journal.frames import Kind
+from agent.journal.keeping import Keeping
 from agent.journal.outbox import UplinkOutbox
 from agent.journal.pack import Place
-from agent.journal.packing import encode_append, encode_close, encode_packs, start
+from agent.journal.packing import encode_append, encode_close, start
 from agent.journal.state import LEDGERED
 from agent.journal.status import Fault, Faults, JournalStatus
 from agent.journal.stock import Stock
 from agent.readings import LedgerEntry, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from agent.config.model import Journal as Limits
+    from agent.journal.card import Segment
     from agent.journal.pack import Outbox, Pack
     from agent.journal.packing import OpenPack
+    from agent.journal.ranges import Ranges
     from agent.journal.state import Key
     from agent.logs import Log
     from agent.readings import Record
@@ -58,15 +62,28 @@ class Journal:
         self._urgent = asyncio.Event()
         self._opened: dict[Stream, OpenPack] = {}
         self._timers: dict[Stream, asyncio.TimerHandle] = {}
-        self._together: list[bytes] | None = None
         self._kept_changed_at: int | None = None
-        self._unkept = 0
         self._faults = Faults(log)
         start_up = opening.open_both(young, card, clock, random, self._uplinks, limits.young_limit)
         self._young, self._card = start_up.young, start_up.card
         self._state, self.epochs = start_up.state, start_up.epochs
         self._stock = Stock(self._state, self.epochs, self._card, self._uplinks)
-        self._fetching = Fetching(self._card, self._announce, lambda error: self._faults.put(Fault.CARD, str(error)))
+        self._keeping = Keeping(
+            self._young,
+            self._stock,
+            self._state,
+            self._faults,
+            limit=limits.young_limit,
+            close_packs=self.close_packs,
+            give_up=self._give_up,
+            refused=self._urgent.set,  # then the card shall have it
+        )
+        self._fetching = Fetching(
+            self._card,
+            arrived=self._announce,
+            failed=lambda error: self._faults.put(Fault.CARD, str(error)),
+            lost=self._lost_in,
+        )
         self._committing = Committing(
             self._card,
             self._stock,
@@ -76,11 +93,12 @@ class Journal:
             limit=limits.limit,
             uncommitted=self._uncommitted,
             give_up=self._give_up,
+            lost=self._lost,
         )
         for pack, file in start_up.packs:
             if not self._stock.is_given_up(pack):
                 self._stock.shelve(pack, file)
-        self._begin_young()
+        self._keeping.begin()
         for fault, message in start_up.faults.items():
             self._faults.put(fault, message)
         for entry in start_up.ledger:
@@ -99,7 +117,7 @@ class Journal:
         pack = self._opened.get(stream) or start(stream, self._state.next[stream], records[0].at)
         payload, body = encode_append(pack, records)
         self._opened[stream] = pack  # only now: what cannot be encoded leaves no empty pack behind
-        self._write(Kind.APPEND, payload)
+        self._keeping.write(Kind.APPEND, payload)
         pack.add(body, len(records))
         self._state.next[stream] += len(records)
         if stream is Stream.ALARM:
@@ -110,8 +128,8 @@ class Journal:
         elif stream not in self._timers:
             loop = asyncio.get_running_loop()
             self._timers[stream] = loop.call_later(self._limits.pack_within, self._close_pack, stream)
-        if self._young.full:
-            self._turn_young()
+        if self._keeping.full:
+            self._keeping.turn()
 
     def keep(self, key: str, value: Any) -> None:  # noqa: ANN401 - any JSON
         """Keep one JSON value under a name across restarts; None forgets it."""
@@ -119,7 +137,7 @@ class Journal:
             self._state.kept.pop(key, None)
         else:
             self._state.kept[key] = value
-        self._write(Kind.KEEP, opening.encode_keep(key, value))
+        self._keeping.write(Kind.KEEP, opening.encode_keep(key, value))
         if self._kept_changed_at is None:
             self._kept_changed_at = self.clock.boottime()
 
@@ -127,23 +145,26 @@ class Journal:
         """Return what was kept under a name, or None."""
         return self._state.kept.get(key)
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> AbstractContextManager[None]:
         """Write what is appended and kept inside as one: a crash leaves all of it or nothing."""
-        if self._together is not None:
-            yield
-            return
-        self._together = []
-        try:
-            yield
-        finally:
-            frames, self._together = self._together, None
-            self._write_frames(b"".join(frames))
+        return self._keeping.together()
 
     def close_packs(self) -> None:
         """Close every pack that still grows, so that it can go up now."""
         for stream in list(self._opened):
             self._close_pack(stream)
+
+    def _close_pack(self, stream: Stream) -> None:
+        timer = self._timers.pop(stream, None)
+        if timer is not None:
+            timer.cancel()
+        opened = self._opened.pop(stream, None)
+        if opened is None:
+            return
+        pack = opened.close(self._state.epoch, self.clock.boot)
+        self._keeping.write(Kind.CLOSE, encode_close(pack))
+        self._stock.shelve(pack, self._keeping.file)
+        self._announce()
 
     # --- what goes out ---------------------------------------------------------------------------------------------
 
@@ -169,18 +190,7 @@ class Journal:
         if found is None:
             return None
         key, number = found
-        pack = self._stock.in_memory(key, number)
-        if pack is not None:
-            return pack
-        segment = self._fetching.segment_with(key, number)
-        if segment is None:
-            return None
-        for pack in segment:
-            if (pack.epoch, pack.stream) == key and pack.first <= number <= pack.last:
-                return pack
-        # It was there when the journal was opened: the card has lost it since.
-        self._state_in_ledger(self._loss("damaged", "card", key, number, number))
-        return None
+        return self._stock.in_memory(key, number) or self._fetching.pack_with(key, number)
 
     def done(self, uplink: str, pack: Pack) -> None:
         """Mark a pack as delivered by an uplink."""
@@ -188,72 +198,30 @@ class Journal:
 
     def _done(self, uplink: str, key: Key, first: int, last: int) -> None:
         self._state.done_by(uplink, key).add(first, last)
-        self._write(Kind.DONE, opening.encode_done(uplink, key, first, last))
+        self._keeping.write(Kind.DONE, opening.encode_done(uplink, key, first, last))
 
     def _announce(self) -> None:
         for callback in self._listeners:
             callback()
 
-    # --- the young end ---------------------------------------------------------------------------------------------
-
-    def _write(self, kind: Kind, payload: bytes) -> None:
-        data = frame(kind, payload)
-        if self._together is None:
-            self._write_frames(data)
-        else:
-            self._together.append(data)
-
-    def _write_frames(self, data: bytes) -> None:
-        try:
-            if self._young.begun:
-                self._young.write(data)
-                return
-        except OSError as error:
-            self._young.close()  # what follows would stand behind a hole: the next append begins a new file
-            self._faults.put(Fault.YOUNG, str(error))
-        self._unkept += 1
-        self._urgent.set()  # then the card shall have it
-
-    def _close_pack(self, stream: Stream) -> None:
-        timer = self._timers.pop(stream, None)
-        if timer is not None:
-            timer.cancel()
-        opened = self._opened.pop(stream, None)
-        if opened is None:
-            return
-        pack = opened.close(self._state.epoch, self.clock.boot)
-        self._write(Kind.CLOSE, encode_close(pack))
-        self._stock.shelve(pack, self._young.number)
-        self._announce()
-
-    def _begin_young(self) -> None:
-        try:
-            self._young.begin(self._state.snapshot())
-        except OSError as error:
-            self._faults.put(Fault.YOUNG, str(error))
-        else:
-            self._faults.clear(Fault.YOUNG)
-
-    def _turn_young(self) -> None:
-        """Begin a new file, and remove the oldest ones when they are too many."""
-        self.close_packs()
-        if self._together:
-            self._write_frames(b"".join(self._together))  # they belong before the snapshot that follows
-            self._together.clear()
-        self._begin_young()
-        while self._young.over:
-            homeless = self._stock.leave_file(self._young.oldest)
-            for pack in homeless:
-                if pack.stream is not Stream.TELEMETRY:  # alarms last: written again, into the newest file
-                    self._write_frames(frame(Kind.PACKS, encode_packs(b"", [pack])))
-                    self._stock.move_in(pack, self._young.number)
-            with suppress(OSError):
-                self._young.drop_oldest()
-            self._give_up([pack for pack in homeless if pack.stream is Stream.TELEMETRY], "young_full")
+    # --- what is lost ----------------------------------------------------------------------------------------------
 
     def _give_up(self, packs: Sequence[Pack], why: str) -> None:
         for key, first, last in self._stock.give_up(packs):
             self._state_in_ledger(self._loss("dropped", why, key, first, last))
+
+    def _lost_in(self, segment: Segment, missing: Mapping[Key, Ranges], why: str) -> None:
+        self._card.lose(segment, missing)
+        if self._lost(missing):
+            self._faults.put(Fault.DAMAGED, why)
+        self._urgent.set()  # what is in memory still shall be on the card again
+
+    def _lost(self, missing: Mapping[Key, Ranges]) -> bool:
+        """Account for what the card had and has not any more; returns whether anybody still waited for it."""
+        lost = self._stock.lose(missing)
+        for key, first, last in lost:
+            self._state_in_ledger(self._loss("damaged", "card", key, first, last))
+        return bool(lost)
 
     def _loss(self, kind: str, why: str, key: Key, first: int, last: int) -> LedgerEntry:
         (epoch, stream), count = key, last - first + 1
@@ -264,7 +232,7 @@ class Journal:
         """Say that numbers will not come, and never look for them again."""
         first, last = entry.first, entry.last
         self._log.warning("journal_" + entry.kind, why=entry.why, stream=entry.stream, first=first, last=last or None)
-        with self.together():
+        with self._keeping.together():
             self.append(Stream.LEDGER, [entry])
             if last:  # open-ended is what a power cut took: nothing of it was ever here
                 key = (entry.epoch, Stream(entry.stream))
@@ -286,8 +254,10 @@ class Journal:
 
         `clean`: the agent stops in order, nothing will be appended after this.
         """
+        self._keeping.check()
+        is_due = await self._committing.check()
         # A card that failed is tried again although nothing waits for it: how else would it be known to be well?
-        if self._uncommitted() or clean or self._kept_is_due() or self._faults.stands(Fault.CARD):
+        if is_due or self._uncommitted() or clean or self._kept_is_due() or self._faults.stands(Fault.CARD):
             changed_at, self._kept_changed_at = self._kept_changed_at, None
             if not await self._committing.write(clean=clean):
                 self._kept_changed_at = changed_at
@@ -333,6 +303,6 @@ class Journal:
             card_bytes=self._card.size(),
             commits=self._committing.commits,
             committed_bytes=self._committing.bytes,
-            unkept=self._unkept,
+            unkept=self._keeping.unkept,
             faults=self._faults.messages(),
         )

@@ -56,10 +56,20 @@ def open_both(
     if found.state is not None:
         state.take_over(found.state)
     state.boot = clock.boot
+    for segment in card.segments:  # a segment that could not be read then, and can be now
+        for key, ranges in segment.spans.items():
+            state.take_back(key, ranges)
+    damage = [*found.unreadable, *young.unreadable]
     if found.damaged or young.damaged:
-        faults[Fault.DAMAGED] = f"{found.damaged} bytes of the card, {young.damaged} bytes of the young end"
+        damage.append(f"{found.damaged} bytes of the card, {young.damaged} bytes of the young end")
+    if damage:
+        faults[Fault.DAMAGED] = "; ".join(damage)
     epochs = [epoch for epoch in found.epochs if epoch != state.epoch] + [state.epoch]
-    ledger += _missing(_present(card, packs), state, found.state, uplinks, clock.boottime())
+    present = _present(card, packs)
+    ledger += _missing(present, state, found.state, uplinks, clock.boottime())
+    if Fault.CARD not in faults and not found.unreadable:
+        # The card's own epoch stays until the card knows this one: a start that reads it again says no loss twice.
+        state.forget_all_but({key for key, ranges in present.items() if ranges}, _epochs_of(state, found.state))
     known_to_card = found.state is not None and found.state.epoch == state.epoch and not found.state.clean
     return StartUp(young, card, state, epochs, packs, ledger, faults, known_to_card=known_to_card)
 
@@ -69,7 +79,7 @@ def _load(card: Card, faults: dict[Fault, str]) -> Found:
         return card.load()
     except OSError as error:
         faults[Fault.CARD] = str(error)
-        return Found(None, [], 0)
+        return Found(None, [], 0, [])
 
 
 def _recover(young: Young, faults: dict[Fault, str]) -> _Recovered:
@@ -167,6 +177,10 @@ def _lost(before: State, now: int) -> list[LedgerEntry]:
         LedgerEntry(now, "lost", "power_cut", 0, stream=stream.value, epoch=before.epoch, first=number)
         for stream, number in before.next.items()
     ]
+
+
+def _epochs_of(*states: State | None) -> set[str]:
+    return {state.epoch for state in states if state is not None}
 
 
 def _present(card: Card, packs: list[tuple[Pack, int]]) -> dict[Key, Ranges]:

@@ -103,6 +103,11 @@ def encode_packs(snapshot: bytes, packs: Sequence[Pack]) -> bytes:
     return b"".join(pieces)
 
 
+def weight(pack: Pack) -> int:
+    """Return how many bytes a pack takes in a file."""
+    return _PACK.size + len(pack.body)
+
+
 def decode_snapshot(payload: bytes) -> bytes:
     """Return the snapshot of a PACKS frame; empty if there is none."""
     return payload[4 : 4 + int.from_bytes(payload[:4], "little")]

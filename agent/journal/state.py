@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.journal.ranges import Ranges
 from agent.readings import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
 Key = tuple[str, Stream]  # an epoch and one of its streams
 LEDGERED = ""  # stands for an uplink: the numbers that the ledger accounts for, which nobody will ever be given
@@ -43,6 +47,19 @@ class State:
         """Forget what was done of an epoch that nothing is left of."""
         for by_key in self.done.values():
             by_key.pop(key, None)
+
+    def forget_all_but(self, keys: AbstractSet[Key], epochs: AbstractSet[str]) -> None:
+        """Forget what was done of all that is neither among the keys nor of the epochs."""
+        for key in {key for by_key in self.done.values() for key in by_key}:
+            if key not in keys and key[0] not in epochs:
+                self.forget(key)
+
+    def take_back(self, key: Key, ranges: Iterable[tuple[int, int]]) -> None:
+        """Take numbers back that the ledger gave up: they are here after all, and will come."""
+        given_up = self.done.get(LEDGERED, {}).get(key)
+        if given_up is not None:
+            for first, last in ranges:
+                given_up.remove(first, last)
 
     def accounted_by(self, uplink: str, key: Key) -> Ranges:
         """Return what one uplink has delivered or the ledger has given up."""

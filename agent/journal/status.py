@@ -15,7 +15,7 @@ class Fault(StrEnum):
 
     YOUNG = "young_end"  # tmpfs refuses: what comes now would not survive a crash
     CARD = "card"  # the card refuses: what comes now would not survive a power cut
-    DAMAGED = "damaged"  # something could not be read back at start
+    DAMAGED = "damaged"  # something could not be read back, or was removed; stands until the agent starts anew
 
 
 class Faults:

@@ -11,7 +11,7 @@ from agent.journal.state import LEDGERED
 from agent.readings import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from agent.journal.card import Card, Segment
     from agent.journal.pack import Pack, Place
@@ -82,11 +82,15 @@ class Stock:
         )
 
     def is_needed(self, segment: Segment) -> bool:
-        """Return whether a segment of the card holds anything that some uplink has yet to deliver."""
-        return not self._uplinks or any(
-            ranges.shared(self._state.accounted_by(uplink, key)) < ranges.count()
-            for uplink in self._uplinks
-            for key, ranges in segment.spans.items()
+        """Return whether a segment of the card holds, or may hold, anything that some uplink has yet to deliver."""
+        return (
+            not self._uplinks
+            or segment.unreadable
+            or any(
+                ranges.shared(self._state.accounted_by(uplink, key)) < ranges.count()
+                for uplink in self._uplinks
+                for key, ranges in segment.spans.items()
+            )
         )
 
     def uncommitted(self) -> list[Pack]:
@@ -115,7 +119,7 @@ class Stock:
                 del self._file_of[stream, pack.first]
                 if self._committed[stream].covers(pack.first, pack.last):
                     continue
-                if self.is_done(pack):
+                if self.is_done(pack) or self.is_given_up(pack):
                     self._present[pack.epoch, stream].remove(pack.first, pack.last)
                     self._not_fresh([pack])
                 else:
@@ -123,8 +127,12 @@ class Stock:
             self._packs[stream] = stay
         return homeless
 
+    def is_lived_in(self, file: int) -> bool:
+        """Return whether packs of a file of the young end are neither on the card nor done."""
+        return any(self._file_of.get((pack.stream, pack.first)) == file for pack in self.uncommitted())
+
     def move_in(self, pack: Pack, file: int) -> None:
-        """Take a homeless pack back, which was written into another file."""
+        """Take a homeless pack back, which was written into another file, or into none."""
         packs = self._packs[pack.stream]
         packs.insert(bisect_right(packs, pack.first, key=lambda one: one.first), pack)
         self._file_of[pack.stream, pack.first] = file
@@ -132,15 +140,52 @@ class Stock:
     def leave_segment(self, segment: Segment) -> None:
         """Note that a segment of the card, already forgotten there, is gone."""
         for key, ranges in segment.spans.items():
-            epoch, stream = key
-            held = Ranges((pack.first, pack.last) for pack in self._packs[stream] if pack.epoch == epoch)
-            for other in self._card.segments:
-                held.update(other.spans.get(key, ()))
+            held = self._held(key)
+            held.update(self._on_card(key))
             for one in ranges:
-                for first, last in list(held.gaps(*one)):
+                for first, last in held.gaps(*one):
                     self._present[key].remove(first, last)
-            if epoch != self._state.epoch and not self._present[key]:
+            if key[0] != self._state.epoch and not self._present[key]:
                 self._state.forget(key)
+
+    def lose(self, missing: Mapping[Key, Ranges]) -> list[tuple[Key, int, int]]:
+        """Note that segments have lost numbers, which they already have been rid of.
+
+        What is in memory waits for the next commit again. Returns the numbers that are nowhere now although some
+        uplink still waits for them.
+        """
+        lost = []
+        for key, ranges in missing.items():
+            gone = Ranges(gap for one in ranges for gap in self._on_card(key).gaps(*one))
+            nowhere = Ranges(gap for one in gone for gap in self._held(key).gaps(*one))
+            if key[0] == self._state.epoch:
+                self._uncommit(key[1], gone)
+            for first, last in nowhere:
+                self._present[key].remove(first, last)
+            awaited = Ranges()
+            for uplink in self._uplinks or [LEDGERED]:
+                accounted = self._state.accounted_by(uplink, key)
+                awaited.update(gap for one in nowhere for gap in accounted.gaps(*one))
+            lost += [(key, first, last) for first, last in awaited]
+        return lost
+
+    def _uncommit(self, stream: Stream, gone: Ranges) -> None:
+        known = set(map(id, self.fresh))
+        for first, last in gone:
+            self._committed[stream].remove(first, last)
+        for pack in self._packs[stream]:
+            if not self._committed[stream].covers(pack.first, pack.last) and id(pack) not in known:
+                self.fresh.append(pack)
+
+    def _on_card(self, key: Key) -> Ranges:
+        on_card = Ranges()
+        for segment in self._card.segments:
+            on_card.update(segment.spans.get(key, ()))
+        return on_card
+
+    def _held(self, key: Key) -> Ranges:
+        """Return what of an epoch and stream is in memory."""
+        return Ranges((pack.first, pack.last) for pack in self._packs[key[1]] if pack.epoch == key[0])
 
     def give_up(self, packs: Sequence[Pack]) -> Iterator[tuple[Key, int, int]]:
         """Give packs up; yields the numbers that the ledger has to state."""

@@ -7,19 +7,19 @@ snapshot, so that the oldest file can be removed at any time.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.journal.frames import Damage, Frame, Kind, frame, scan
+from agent.journal.numbered import NumberedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from agent.seams import Disk, File
 
 FILES = 16  # the limit is divided among so many files
-_NAME = re.compile(r"\d{10}\.young")
 
 
 @dataclass(slots=True)
@@ -33,15 +33,17 @@ class Young:
 
     def __init__(self, disk: Disk, limit: int) -> None:
         self._disk = disk
+        self._files = NumberedFiles(disk, "young")
         self._limit = limit
         self._file: File | None = None
         self._written: list[_Written] = []
         self.damaged = 0  # bytes that could not be read at start
+        self.unreadable: list[str] = []  # files that could not be, each with what the system said
 
     @property
     def number(self) -> int:
-        """The number of the file that is being written; 0 before the first."""
-        return self._written[-1].number if self._written else 0
+        """The number of the file that is being written; 0 while there is none."""
+        return self._written[-1].number if self.begun else 0
 
     @property
     def oldest(self) -> int:
@@ -50,12 +52,15 @@ class Young:
 
     def recover(self) -> Iterator[tuple[int, Frame]]:
         """Yield the file number and frame of all that an earlier run wrote, in order."""
-        for name in self._disk.names():
-            if not _NAME.fullmatch(name):
+        for number in self._files.numbers():
+            written = _Written(number, 0)
+            self._written.append(written)
+            try:
+                data = self._disk.read(self._files.name(number))
+            except OSError as error:
+                self.unreadable.append(f"{self._files.name(number)}: {error}")
                 continue
-            number = int(name.removesuffix(".young"))
-            data = self._disk.read(name)
-            self._written.append(_Written(number, len(data)))
+            written.size = len(data)
             for found in scan(data):
                 if isinstance(found, Damage):
                     self.damaged += found.size
@@ -73,13 +78,13 @@ class Young:
     def begin(self, snapshot: bytes) -> None:
         """Begin a new file with a whole snapshot."""
         self.close()
-        number, data = self.number + 1, frame(Kind.SNAPSHOT, snapshot)
-        file = self._disk.create(_name(number))
+        data = frame(Kind.SNAPSHOT, snapshot)
+        number, file = self._files.create_after(self._written[-1].number if self._written else 0)
         try:
             file.append(data)
         except OSError:
             file.close()
-            self._disk.remove(_name(number))
+            self._disk.remove(self._files.name(number))
             raise
         self._file = file
         self._written.append(_Written(number, len(data)))
@@ -95,6 +100,11 @@ class Young:
         return not self.begun or self._written[-1].size >= self._limit // FILES
 
     @property
+    def count(self) -> int:
+        """How many files there are."""
+        return len(self._written)
+
+    @property
     def over(self) -> bool:
         """Whether the oldest file has to go."""
         return len(self._written) > 1 and sum(one.size for one in self._written) > self._limit - self._limit // FILES
@@ -102,7 +112,15 @@ class Young:
     def drop_oldest(self) -> None:
         """Remove the oldest file; its number is `oldest` before the call."""
         oldest = self._written.pop(0)
-        self._disk.remove(_name(oldest.number))
+        self._disk.remove(self._files.name(oldest.number))
+
+    def vanished(self) -> set[int]:
+        """Return the numbers of the files that somebody has removed."""
+        return {one.number for one in self._written if self._files.is_gone(self._files.name(one.number))}
+
+    def forget(self, numbers: AbstractSet[int]) -> None:
+        """Forget files that are gone."""
+        self._written = [one for one in self._written if one.number not in numbers]
 
     def size(self) -> int:
         """Return how many bytes are written."""
@@ -113,7 +131,3 @@ class Young:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def _name(number: int) -> str:
-    return f"{number:010}.young"
