@@ -78,11 +78,17 @@ def example(cls: Hint) -> object | None:
     values: dict[str, Any] = {}
     for each in dataclasses.fields(cls):
         if each.init and each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING:
-            plain, metadata = split(hints(cls)[each.name])
-            least = next((limit for item in metadata if (limit := getattr(item, "ge", None)) is not None), 1)
-            values[each.name] = get_args(plain)[0] if get_args(plain) else plain(least)
+            values[each.name] = least(hints(cls)[each.name])
     try:
         settings: object = cls(**values)
     except ValueError:
         return None
     return settings
+
+
+def least(hint: Hint) -> object:
+    """Return the lowest or first value that a hint allows."""
+    plain, metadata = split(hint)
+    limit = next((limit for item in metadata if (limit := getattr(item, "ge", None)) is not None), 1)
+    value: object = get_args(plain)[0] if get_args(plain) else plain(limit)
+    return value

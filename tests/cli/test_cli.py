@@ -1,5 +1,6 @@
 import fcntl
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -54,6 +55,29 @@ def test_it_speaks_thai_to_whoever_has_a_thai_locale():
     assert "ตรวจ" in result.stdout
     assert "คำสั่ง" in result.stdout
     assert "Options" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("chek",),
+        ("check",),
+        ("check", "--rot", "x"),
+        ("check", "a", "b"),
+        ("check", "a", "--set"),
+        ("check", "a", "--root", __file__),
+        ("check", "a", "--set", "b"),
+        ("listen", "--for", "x"),
+        ("demo", "--for", "0"),
+        ("drivers", "--quantities=1"),
+    ],
+)
+def test_a_wrong_command_line_is_told_in_thai(arguments):
+    result = roadside(*arguments, locale="th_TH.UTF-8")
+    assert result.returncode == 2
+    said = result.stderr.splitlines()[-1].replace("float", "")
+    said = re.sub(r"'[^']*'|\(.*\)|KEY=VALUE|x>=1|0\.0", "", said)
+    assert not re.search("[A-Za-z]", said), said
 
 
 def test_a_terminal_without_thai_letters_is_no_reason_to_fail():

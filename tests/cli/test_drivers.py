@@ -2,10 +2,12 @@ import json
 
 import pytest
 
+from agent.config.load import load
 from agent.config.schema import schema
 from drivers import registry
 from drivers.quantities import QUANTITIES
 from tests.cli.roadside import roadside
+from tests.config.test_load import SMALL
 
 
 def test_every_driver_is_listed_with_what_it_measures():
@@ -39,6 +41,44 @@ def test_a_driver_tells_type_limits_default_unit_and_help():
 
 def test_a_serial_driver_tells_its_line():
     assert "serial, 2400 8N1, asked every 10 s; may share its port" in roadside("drivers", "sdm120").stdout
+
+
+def test_a_driver_tells_what_every_such_device_has_beside_its_own_settings():
+    meter, siren = roadside("drivers", "sdm120").stdout, roadside("drivers", "siren").stdout
+    assert "  port          text or table   required  The serial port: a path, the name of a shared one" in meter
+    assert "  every         0.1 to 86400 s  10 s      How often" in meter
+    assert "  label         { en, th }      -         Name of the device, for people" in meter
+    assert "  sounds_for    list           -      Of an output" in siren
+    assert "\n  port" not in siren
+    assert "sounds_for" not in meter
+    assert "Rules of a quantity: [devices.sdm120-1.voltage]\n  offset       number    0      Added" in meter
+    assert "Alarms: [[devices.sdm120-1.alarms]], one or more\n  name      text          required" in meter
+    assert "stuck_after" in meter
+    assert "stuck_after" not in siren
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "th_TH.UTF-8"])
+@pytest.mark.parametrize("name", registry.names())
+def test_the_example_of_each_driver_can_be_put_into_a_configuration(name, locale, tmp_path):
+    told = roadside("drivers", name, locale=locale).stdout
+    example = told[told.rindex("\n[devices.") :]
+    file = tmp_path / "gateway.toml"
+    file.write_text(SMALL + example, "utf-8")
+    assert list(load(file).devices) == [f"{name.replace('_', '-')}-1"]
+    others = example.replace("\nport =", "\n# port =").replace("# port = {", "port = {")
+    file.write_text(SMALL + others, "utf-8")
+    assert list(load(file).devices) == [f"{name.replace('_', '-')}-1"]
+
+
+def test_the_quantities_are_listed_with_their_units():
+    result = roadside("drivers", "--quantities")
+    assert result.returncode == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == list(QUANTITIES)
+    assert "\nrain            mm     Rain since the gauge was installed\n" in result.stdout
+
+
+def test_a_model_is_answered_with_its_driver():
+    assert roadside("drivers", "PMS5003").stderr == "'PMS5003' is not a driver; did you mean 'plantower'?\n"
 
 
 def test_an_unknown_driver_is_answered_with_the_nearest():
