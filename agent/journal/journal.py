@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from agent.readings import Record
     from agent.seams import Clock, Disk, Random
 
+URGENT_GAP = 0.25  # seconds between two commits: the first alarm is written at once, one that flaps not each time
 KEPT_EVERY = 60.0  # seconds within which a changed kept value reaches the card although nothing else does
 
 
@@ -248,6 +249,7 @@ class Journal:
                 await asyncio.wait_for(self._urgent.wait(), self._limits.commit_interval)
             self._urgent.clear()
             await self.commit()
+            await asyncio.sleep(URGENT_GAP)
 
     async def commit(self, *, clean: bool = False) -> None:
         """Write what is still unacked to the card as one record with one sync, then remove what is not needed there.
