@@ -70,6 +70,7 @@ def device(
     if common is None or settings is None:
         return None
     alarms = _alarms(common.alarms, driver, quantities, path, problems)
+    _check_limits(common.alarms, rules, path, problems)
     every = _every(common, driver, path, problems)
     return Device(
         id=name,
@@ -228,6 +229,21 @@ def _alarms(
         if quantity in (quantities or {}) and quantity not in watched
     )
     return configured + default
+
+
+def _check_limits(alarms: tuple[AlarmRule, ...], rules: Mapping[str, Rules], path: KeyPath, problems: Problems) -> None:
+    """Refuse an alarm that nothing could ever raise: what is not plausible has no value that could pass its limit."""
+    for index, alarm in enumerate(alarms):
+        span = rules[alarm.quantity].plausible if alarm.quantity in rules else None
+        if span is None:
+            continue
+        key, limit, reachable = "above", alarm.above, alarm.above is None or alarm.above < span[1]
+        if alarm.below is not None:
+            key, limit, reachable = "below", alarm.below, alarm.below > span[0]
+        if not reachable:
+            text = _("{limit:g} can never be passed: 'plausible' of {quantity} is from {low:g} to {high:g}")
+            text = text.format(limit=limit, quantity=alarm.quantity, low=span[0], high=span[1])
+            problems.add((*path, "alarms", index, key), text)
 
 
 def _every(common: Common, driver: Driver, path: KeyPath, problems: Problems) -> float | None:
