@@ -126,7 +126,7 @@ async def ended(process):
 
 async def test_it_shows_each_reading_as_it_comes_and_proves_that_nothing_is_missing(mosquitto):  # noqa: F811
     async with listening(mosquitto(), "--verify") as (client, process):
-        for first in (1, 3, 1):
+        for first in (1, 1, 3):  # the double comes before the lines that are waited for
             await client.publish(f"{ROOT}/live", telemetry(first, reading(first), reading(first + 1, 1)), qos=1)
         lines = [await line_of(process) for _ in range(4)]
         verdict, status = await ended(process)
