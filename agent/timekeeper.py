@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from agent.readings import Anchor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from agent.seams import Clock, Sync
 
@@ -64,13 +64,7 @@ class Timekeeper:
 
     def date(self, boot: str, at: int) -> Dated | None:
         """Return the UTC of an instant by the nearest anchor of its boot, or None if that boot has none."""
-        anchors = self._anchors.get(boot)
-        if not anchors:
-            return None
-        after = bisect_left(anchors, at, key=_at)
-        anchor = min(anchors[max(after - 1, 0) : after + 1], key=lambda anchor: abs(at - anchor.at))
-        distance = at - anchor.at
-        return Dated(anchor.utc + distance, anchor.uncertainty + DRIFT * abs(distance) / SECOND)
+        return date_by(self._anchors.get(boot, ()), at)
 
     def state(self) -> ClockState:
         """Return what is known of the time of day."""
@@ -114,6 +108,16 @@ class Timekeeper:
             else:
                 past = self._anchors.keys() - {self._clock.boot}
                 del self._anchors[min(past, key=lambda boot: self._anchors[boot][-1].utc)]
+
+
+def date_by(anchors: Sequence[Anchor], at: int) -> Dated | None:
+    """Return the UTC of a boottime by the nearest of its boot's anchors, ordered by boottime; None if there is none."""
+    if not anchors:
+        return None
+    after = bisect_left(anchors, at, key=_at)
+    anchor = min(anchors[max(after - 1, 0) : after + 1], key=lambda anchor: abs(at - anchor.at))
+    distance = at - anchor.at
+    return Dated(anchor.utc + distance, anchor.uncertainty + DRIFT * abs(distance) / SECOND)
 
 
 def _at(anchor: Anchor) -> int:

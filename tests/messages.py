@@ -52,6 +52,7 @@ CLICK = (
     "Invalid value: {message}",
     "Invalid value for {param_hint}: {message}",
     "{value!r} is not a valid {number_type}.",
+    ("{value!r} is not {choice}.", "{value!r} is not one of {choices}."),
     "{value} is not in the range {range}.",
     "{name} {filename!r} does not exist.",
     "{name} {filename!r} is a file.",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,6 +111,29 @@ class Folder:
         if not self.path.is_dir():
             os.makedirs(self.path, FOLDER_MODE)
             _sync(self.path.parent)
+
+
+class ReadOnlyFolder(Folder):
+    """A folder that is only looked into: it is not made, and whatever would change it raises OSError."""
+
+    def create(self, name: str) -> NoReturn:
+        """Refuse."""
+        self._refuse(name)
+
+    def remove(self, name: str) -> NoReturn:
+        """Refuse."""
+        self._refuse(name)
+
+    def replace(self, name: str, data: bytes) -> NoReturn:
+        """Refuse."""
+        del data
+        self._refuse(name)
+
+    def _make(self) -> None:
+        """Leave it as it is, there or not."""
+
+    def _refuse(self, name: str) -> NoReturn:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self.path / name))
 
 
 def _sync(folder: Path) -> None:

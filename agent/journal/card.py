@@ -82,10 +82,10 @@ class Card:
                 if isinstance(found, Damage):
                     damaged += found.size
                     continue
-                packs, snapshot = _contents(found.payload)
+                packs, snapshot = contents(found.payload)
                 segment.note(packs)
                 state = snapshot or state
-                _note_epochs(epochs, packs, snapshot)
+                note_epochs(epochs, packs, snapshot)
         return Found(state, epochs, damaged, unreadable)
 
     def write(self, payload: bytes) -> tuple[str, int]:
@@ -124,7 +124,7 @@ class Card:
         packs: list[Pack] = []
         for found in scan(self._disk.read(name)):
             if not isinstance(found, Damage):
-                packs += _contents(found.payload)[0]
+                packs += contents(found.payload)[0]
         return packs
 
     def remove(self, names: Iterable[str]) -> None:
@@ -162,14 +162,15 @@ class Card:
             file.close()
 
 
-def _contents(payload: bytes) -> tuple[list[Pack], State | None]:
+def contents(payload: bytes) -> tuple[list[Pack], State | None]:
+    """Return the packs and the snapshot of one commit."""
     try:
         return list(decode_packs(payload)), restore(decode_snapshot(payload))
     except ValueError:  # a good checksum around nonsense: made by something else than this agent
         return [], None
 
 
-def _note_epochs(epochs: list[str], packs: Iterable[Pack], snapshot: State | None) -> None:
+def note_epochs(epochs: list[str], packs: Iterable[Pack], snapshot: State | None) -> None:
     """Put the epochs of one commit where they belong: an alarm that was moved here from an older one goes before it."""
     if snapshot is not None and snapshot.epoch not in epochs:
         epochs.append(snapshot.epoch)

@@ -62,6 +62,14 @@ def scan(data: bytes) -> Iterator[Frame | Damage]:
         yield Damage(bad, len(data) - bad)
 
 
+def is_cut(data: bytes, damage: Damage) -> bool:
+    """Return whether damage is the beginning of a record whose end is not there: not yet, or no more."""
+    rest = data[damage.offset :]
+    if damage.offset + damage.size < len(data) or not (rest.startswith(MAGIC) or MAGIC.startswith(rest)):
+        return False
+    return len(rest) < _HEADER.size or len(rest) < _HEADER.size + _HEADER.unpack_from(rest)[2] <= LARGEST
+
+
 def _frame_at(data: bytes, at: int) -> Frame | None:
     if at + _HEADER.size > len(data):
         return None

@@ -82,8 +82,8 @@ def _load(card: Card, faults: dict[Fault, str]) -> Found:
         return Found(None, [], 0, [])
 
 
-def _recover(young: Young, faults: dict[Fault, str]) -> _Recovered:
-    recovered = _Recovered()
+def _recover(young: Young, faults: dict[Fault, str]) -> Recovered:
+    recovered = Recovered()
     try:
         for number, one in young.recover():
             recovered.take(number, one)
@@ -92,7 +92,7 @@ def _recover(young: Young, faults: dict[Fault, str]) -> _Recovered:
     return recovered
 
 
-class _Recovered:
+class Recovered:
     """Plays the frames of the young end back."""
 
     def __init__(self) -> None:
@@ -102,6 +102,7 @@ class _Recovered:
         self._number = 0
 
     def take(self, number: int, one: Frame) -> None:
+        """Play one frame of the file with a number."""
         self._number = number
         try:
             if one.kind == Kind.SNAPSHOT:
@@ -149,12 +150,14 @@ class _Recovered:
         self._packs[pack.stream, pack.first] = (pack, self._number)  # one that was written again lies in the later file
 
     def finish(self) -> State | None:
+        """Close what was still growing; return the state, or None if there was no snapshot."""
         if self._state is not None:
             for stream in list(self._open):
                 self._close(self._state, stream)
         return self._state
 
     def packs(self) -> list[tuple[Pack, int]]:
+        """Return the packs in order, each with the number of the file it lies in."""
         return sorted(self._packs.values(), key=lambda one: one[0].first)
 
 
