@@ -1,7 +1,7 @@
 # Two commands do everything on a bare Debian with python3 and make:  make demo   and   make test
 PY := .venv/bin
 
-.PHONY: help demo test check format messages clean
+.PHONY: help demo test bench check format messages clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -13,6 +13,10 @@ demo: ## a whole roadside cabinet on this machine; ARGS="--for 30 --outage 10:10
 test: ## every test, two files at a time; ARGS are passed to pytest
 	@./bootstrap.sh test
 	@$(PY)/pytest -n 2 --dist worksteal $(ARGS)
+
+bench: ## what the journal costs on this machine: time, memory, bytes; ARGS="--json FILE --runs 5"
+	@./bootstrap.sh test
+	@$(PY)/python -m tests.bench $(ARGS)
 
 check: ## lint, format, types and the arrows between the folders
 	@./bootstrap.sh test

@@ -1,0 +1,102 @@
+"""`make bench`: a table for people, and JSON lines for machines with `--json FILE`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import sys
+import tempfile
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench import appending, draining, starting, wearing
+from tests.bench.figures import figures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tests.bench.figures import Figure, Measured
+
+TMPFS = Path("/dev/shm")  # noqa: S108 - what is measured is tmpfs, where the agent has its young end
+NOT_MEASURED = (
+    "Not measured: an SD card (the card is a folder on tmpfs, whose syncs cost nothing) and a Raspberry Pi. "
+    "Bytes are those handed to the files; what a file system adds of its own is not in them."
+)
+
+
+@click.command()
+@click.option("--runs", default=3, show_default=True, help="Of how many the median is taken.")
+@click.option("--json", "lines", type=click.Path(path_type=Path), help="Where the figures go as JSON lines.")
+def main(runs: int, lines: Path | None) -> None:
+    """Measure what the journal costs on this machine."""
+    logging.disable(logging.WARNING)  # a power cut is told at each start; a fault still is
+    machine = _machine()
+    with tempfile.TemporaryDirectory(prefix="roadside-bench-", dir=TMPFS) as name:
+        folder = Path(name)
+        found = [
+            *_several(runs, folder, appending.run),
+            *_several(runs, folder, draining.run),
+            *_several(1, folder, wearing.run),  # the same each time: it is counted, not timed
+        ]
+        built = folder / "built"
+        starting.build(built)
+        found += _several(runs, folder, lambda one: starting.run(built, one))
+    _show(found, machine, runs)
+    if lines is not None:
+        rows = [{"machine": machine}, *map(asdict, found)]
+        lines.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def _several(runs: int, folder: Path, measure: Callable[[Path], Iterable[Measured]]) -> list[Figure]:
+    def once() -> list[Measured]:
+        with tempfile.TemporaryDirectory(dir=folder) as name:
+            return list(measure(Path(name)))
+
+    return figures(once() for _ in range(runs))
+
+
+def _machine() -> dict[str, str | int | None]:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": names[-1] if names else platform.machine(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+    }
+
+
+def _show(found: Iterable[Figure], machine: dict[str, str | int | None], runs: int) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    table = Table("what", "unit", title="The journal")
+    for column in ("median", "least", "most", "to reach", "", "ratio to a yardstick"):
+        table.add_column(column, justify="right")
+    for one in found:
+        table.add_row(
+            one.what,
+            one.unit,
+            *map(_number, (one.value, one.least, one.most)),
+            one.to_reach,
+            {True: "reached", False: "[bold]missed[/]", None: ""}[one.reached],
+            "" if one.ratio is None else f"{_number(one.ratio)} x {one.yardstick}",
+        )
+    console.print(table)
+    console.print(", ".join(f"{name} {value}" for name, value in machine.items()) + f"; medians of {runs} runs.")
+    console.print(NOT_MEASURED)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    main()
