@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from agent.journal.ranges import Ranges
@@ -35,7 +36,7 @@ class Fetching:
         self._arrived = arrived
         self._failed = failed
         self._lost = lost
-        self._there: dict[str, list[Pack]] = {}
+        self._there: dict[str, dict[Key, list[Pack]]] = {}  # by segment; in the order of their numbers
         self._coming: asyncio.Task[None] | None = None
 
     @property
@@ -47,9 +48,10 @@ class Fetching:
         """Return the pack that has a number; None while its segment is fetched, or if there is none."""
         for segment in self._card.segments:
             if key in segment.spans and segment.spans[key].covers(number, number):
-                for pack in self._there.get(segment.name, ()):
-                    if (pack.epoch, pack.stream) == key and pack.first <= number <= pack.last:
-                        return pack
+                packs = self._there.get(segment.name, {}).get(key, [])
+                at = bisect_right(packs, number, key=_first) - 1
+                if at >= 0 and packs[at].last >= number:
+                    return packs[at]
                 if self._coming is None:  # never read, or grown since
                     fetch = self._fetch(segment)
                     self._coming = asyncio.get_running_loop().create_task(fetch, name=f"journal: read {segment.name}")
@@ -62,12 +64,14 @@ class Fetching:
             packs = await self._read(segment.name)
         except OSError as error:
             packs, why = [], f"{segment.name}: {error}"
-        for pack in packs:
+        there: dict[Key, list[Pack]] = {}
+        for pack in sorted(packs, key=_first):
+            there.setdefault((pack.epoch, pack.stream), []).append(pack)
             if (pack.epoch, pack.stream) in missing:
                 missing[pack.epoch, pack.stream].remove(pack.first, pack.last)
         while len(self._there) >= SEGMENTS:
             del self._there[next(iter(self._there))]
-        self._there[segment.name] = packs
+        self._there[segment.name] = there
         self._coming = None
         if any(missing.values()):
             self._lost(segment, missing, why)
@@ -93,3 +97,7 @@ class Fetching:
         """Fetch no more."""
         if self._coming is not None:
             self._coming.cancel()
+
+
+def _first(pack: Pack) -> int:
+    return pack.first
