@@ -1,20 +1,15 @@
-"""The composition root: the one place that names the concrete clock, disks, ports, brokers and chance."""
+"""The composition root: one gateway's agent, put together from its configuration in the world it is handed."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from agent import control, logs, senml
+from agent import logs, senml
 from agent.backoff import Backoff
 from agent.health import Health
-from agent.host.clock import SystemClock
-from agent.host.disk import Folder
-from agent.host.manager import ServiceManager
-from agent.host.random import SystemRandom
 from agent.journal.journal import Journal
 from agent.readings import Anchor, Stream
 from agent.sampler.listen import listen
@@ -22,21 +17,18 @@ from agent.sampler.pipeline import Pipeline
 from agent.sampler.poll import Bus, poll
 from agent.sampler.supervise import supervise
 from agent.timekeeper import Timekeeper
-from agent.uplink.mqtt import MqttBroker
 from agent.uplink.publisher import Publisher
 from agent.withheld import Withheld
 from drivers.contract import InputDriver, ListeningDriver, OutputDriver, PollingDriver
-from drivers.ports.serial import PosixSerialPorts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from agent.config.model import Config, Device, Uplink
-    from agent.host.paths import Paths
     from agent.journal.pack import Pack
     from agent.sampler.output import Sounding
     from agent.uplink.publisher import Presence
-    from drivers.ports.gpio import GpiozeroPorts
+    from agent.world import World
 
 CLOCK_EVERY = 5.0  # seconds between two looks at the wall clock
 LEDGER_EVERY = 60.0  # seconds between two statements of what was withheld
@@ -52,30 +44,27 @@ class Agent:
     def __init__(
         self,
         config: Config,
-        paths: Paths,
+        world: World,
         *,
         version: str,
-        environment: Mapping[str, str],
         config_problems: list[str],
     ) -> None:
         self._config = config
-        self._paths = paths
+        self._world = world
         self._version = version
-        self._manager = ServiceManager(environment)
-        self._random = SystemRandom()
-        self._clock = SystemClock(paths.root)
+        self._manager = world.manager
+        self._random = world.random
+        self._clock = world.clock
         self._log = logs.get("agent")
         self._repeats = logs.Repeats()
         self._withheld = Withheld()
         self._timekeeper = Timekeeper(self._clock)
-        self._serial = PosixSerialPorts(paths.root)
         self._buses: dict[str, Bus] = {}
-        self._gpio: GpiozeroPorts | None = None
         self._soundings: dict[str, Sounding] = {}
         self._started = self._clock.boottime()
         self._journal = Journal(
-            young=Folder(paths.runtime / "young"),
-            card=Folder(paths.under(config.journal.folder)),
+            young=world.young,
+            card=world.card,
             clock=self._clock,
             random=self._random,
             uplinks=list(config.uplinks),
@@ -124,22 +113,12 @@ class Agent:
             uplink,
             self._config.gateway.id,
             self._journal.outbox(uplink.id),
-            self._broker(uplink),
+            self._world.broker(uplink),
             encode=self._encoder(compress=uplink.compression == "deflate"),
             status=self._status,
             random=self._random,
             log=logs.get("uplink"),
         )
-
-    def _broker(self, uplink: Uplink) -> MqttBroker:
-        password = None
-        if uplink.password_file is not None:
-            password = self._paths.under(uplink.password_file)
-        elif uplink.password_credential is not None:
-            password = (self._paths.credentials or self._paths.runtime) / uplink.password_credential
-        if uplink.ca_file is not None:
-            uplink = replace(uplink, ca_file=str(self._paths.under(uplink.ca_file)))
-        return MqttBroker(uplink, password_file=password)
 
     def _status(self, presence: Presence) -> bytes:
         """Return the retained status: what the city sees first of a gateway."""
@@ -172,23 +151,23 @@ class Agent:
         match device.driver:
             case ListeningDriver() as driver:
                 path, line = self._port_of(device, driver)
-                return partial(listen, pipeline, driver, path, line, self._serial, self._clock)
+                return partial(listen, pipeline, driver, path, line, self._world.serial, self._clock)
             case PollingDriver() as driver:
                 path, line = self._port_of(device, driver)
                 if path not in self._buses:
-                    self._buses[path] = Bus(self._serial, path, line, self._clock)
+                    self._buses[path] = Bus(self._world.serial, path, line, self._clock)
                 return partial(poll, pipeline, driver, self._buses[path], device.every or driver.every, self._clock)
             case InputDriver() as driver:
                 from agent.sampler.edges import watch
 
-                return partial(watch, pipeline, driver, self._gpio_ports(), self._clock)
+                return partial(watch, pipeline, driver, self._world.gpio(), self._clock)
             case OutputDriver() as driver:
                 from agent.sampler.output import Sounding, drive
 
                 sounding = self._soundings[device.id] = Sounding()
                 for name in device.sounds_for:
                     self._pipelines[name].on_alarm.append(sounding.hear)
-                return partial(drive, pipeline, driver, sounding, self._gpio_ports(), self._clock)
+                return partial(drive, pipeline, driver, sounding, self._world.gpio(), self._clock)
             case _:
                 message = f"{device.driver.name} is of no kind that can be sampled"
                 raise TypeError(message)
@@ -197,23 +176,12 @@ class Agent:
         port = device.port or self._config.ports[device.bus or ""]
         return port.path, port.line or driver.line
 
-    def _gpio_ports(self) -> GpiozeroPorts:
-        if self._gpio is None:
-            from drivers.ports.gpio import GpiozeroPorts  # slow to import, and not every gateway has a pin in use
-
-            devices = self._paths.under("/dev")
-            self._gpio = GpiozeroPorts(lambda: self._clock.boottime() / 1e9, devices=devices)
-        return self._gpio
-
     # --- life ------------------------------------------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end in order within 5 s: samplers, withheld, publishers, the last commit."""
         verbs = {"status": lambda _request: self._health.document()}
-        async with (
-            control.ControlServer(self._paths.runtime / control.SOCKET, verbs, logs.get("control")),
-            asyncio.TaskGroup() as group,
-        ):
+        async with self._world.control(verbs), asyncio.TaskGroup() as group:
             samplers = [
                 group.create_task(supervise(work, self._pipelines[name], self._clock, self._random), name=name)
                 for name, work in self._samplers().items()
@@ -250,8 +218,7 @@ class Agent:
             await self._end(publishers, GOODBYE_WITHIN)
             await self._end(services)
             await self._journal.close(COMMIT_WITHIN)
-            if self._gpio is not None:
-                self._gpio.close()
+            self._world.close()
             self._log.info("stopped")
 
     async def _keep_going(self, name: str, work: Callable[[], Awaitable[None]]) -> NoReturn:
@@ -295,7 +262,7 @@ class Agent:
         entries = self._withheld.take(self._clock.boottime())
         with self._journal.together():
             self._journal.append(Stream.LEDGER, entries)
-            for device in {entry.device for entry in entries}:
+            for device in dict.fromkeys(entry.device for entry in entries):
                 self._journal.keep(f"withheld/{device}", None)
 
     async def _publish_health(self) -> None:

@@ -1,6 +1,6 @@
 """What the agent needs of the world, as narrow interfaces.
 
-The composition root (agent/app.py) hands in the real ones from agent/host; a simulation hands in others and runs the
+agent/app.py is handed the real ones, made in agent/host/machine.py; a simulation hands in others and runs the
 same modules. Nothing else in the agent reaches for the time, the disk, the environment, a thread or a random number.
 Timers are asyncio's own (a simulation brings its own loop); blocking work goes to the loop's default executor.
 """

@@ -124,10 +124,12 @@ async def _run(config: Config, paths: Paths, problems: list[str]) -> None:
     from importlib.metadata import version
 
     from agent.app import Agent
+    from agent.host.machine import Machine
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    agent = Agent(config, paths, version=version("roadside"), environment=environment(), config_problems=problems)
+    machine = Machine(config, paths, environment())
+    agent = Agent(config, machine, version=version("roadside"), config_problems=problems)
     await agent.run(stop)

@@ -1,0 +1,64 @@
+"""The real machine, as the agent's world: its clocks, folders, ports and brokers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from agent import control, logs
+from agent.host.clock import SystemClock
+from agent.host.disk import Folder
+from agent.host.manager import ServiceManager
+from agent.host.random import SystemRandom
+from agent.uplink.mqtt import MqttBroker
+from drivers.ports.serial import PosixSerialPorts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.config.model import Config, Uplink
+    from agent.host.paths import Paths
+    from drivers.ports.gpio import GpiozeroPorts
+
+
+class Machine:
+    """Implements `agent.world.World`."""
+
+    def __init__(self, config: Config, paths: Paths, environment: Mapping[str, str]) -> None:
+        self.clock = SystemClock(paths.root)
+        self.random = SystemRandom()
+        self.manager = ServiceManager(environment)
+        self.young = Folder(paths.runtime / "young")
+        self.card = Folder(paths.under(config.journal.folder))
+        self.serial = PosixSerialPorts(paths.root)
+        self._paths = paths
+        self._gpio: GpiozeroPorts | None = None
+
+    def gpio(self) -> GpiozeroPorts:
+        """Return the GPIO lines; asked for only when a device has a pin."""
+        if self._gpio is None:
+            from drivers.ports.gpio import GpiozeroPorts  # slow to import, and not every gateway has a pin in use
+
+            devices = self._paths.under("/dev")
+            self._gpio = GpiozeroPorts(lambda: self.clock.boottime() / 1e9, devices=devices)
+        return self._gpio
+
+    def broker(self, uplink: Uplink) -> MqttBroker:
+        """Return the broker of an uplink, and the file that holds the password for it."""
+        password = None
+        if uplink.password_file is not None:
+            password = self._paths.under(uplink.password_file)
+        elif uplink.password_credential is not None:
+            password = (self._paths.credentials or self._paths.runtime) / uplink.password_credential
+        if uplink.ca_file is not None:
+            uplink = replace(uplink, ca_file=str(self._paths.under(uplink.ca_file)))
+        return MqttBroker(uplink, password_file=password)
+
+    def control(self, verbs: Mapping[str, control.Verb]) -> control.ControlServer:
+        """Answer on the control socket while the context lasts."""
+        return control.ControlServer(self._paths.runtime / control.SOCKET, verbs, logs.get("control"))
+
+    def close(self) -> None:
+        """Give back the GPIO lines, if there were any."""
+        if self._gpio is not None:
+            self._gpio.close()
