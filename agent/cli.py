@@ -6,12 +6,12 @@ import gettext
 import io
 import os  # noqa: TID251 - this is the process's own edge: its environment and its standard output
 import sys
-from importlib import import_module
 from typing import Any
 
 import click
 
 from agent import i18n
+from agent.commands.lazy import LazyGroup
 from agent.i18n import _
 from drivers.contract import N_
 
@@ -29,43 +29,13 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """Knows its commands by name and one line of help, and imports one only to run it."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of the table."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f"agent.commands.{cmd_name}").command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; of one that does not exist, say which was meant."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.NoSuchCommand as error:
-            raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        del ctx
-        with formatter.section(_("Commands")):
-            formatter.write_dl([(name, _(text)) for name, text in COMMANDS.items()])
-
-
 def command_line() -> click.Group:
     """Return the `roadside` command, speaking the language that is installed now."""
 
     @click.group(
         cls=LazyGroup,
+        package="agent.commands",
+        table=COMMANDS,
         help=_("The agent on a roadside gateway: reads sensors, keeps their readings and sends them on."),
         context_settings={"help_option_names": ["-h", "--help"]},
     )

@@ -1,0 +1,133 @@
+"""`roadside journal export`: all readings that are there, as a table or as the packs that are sent."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from agent import senml
+from agent.commands.journal.places import Places, places_options
+from agent.i18n import _, ngettext
+from agent.journal.inspect import SECOND, time_of
+from agent.readings import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from agent.journal.inspect import Run
+
+COLUMNS = (
+    "utc", "uncertainty", "gateway", "device", "quantity", "value", "unit", "reason", "epoch", "stream", "number",
+)  # fmt: skip
+
+
+def _since(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """Return UTC in nanoseconds."""
+    if value is None:
+        return None
+    try:
+        time = datetime.fromisoformat(value)
+        return round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()) * SECOND
+    except (ValueError, OverflowError):
+        text = _("write a time in UTC, such as 2026-11-22 or 2026-11-22T14:30")
+        raise click.BadParameter(text, ctx=ctx, param=parameter) from None
+
+
+@click.command(help=_("Write out all readings that are there, each once."))
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "senml"]), default="csv", show_default=True,
+    help=_("A table, or the packs of docs/wire.md, one a line."),
+)  # fmt: skip
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help=_("Write to a new file."))
+@click.option("--since", callback=_since, metavar="TIME", help=_("Leave out what is known to be older, in UTC."))
+@places_options
+def command(places: Places, form: str, out: Path | None, since: int | None) -> int:
+    """Write it out."""
+    found = places.look()
+    runs = found.runs(places.disks()[1], since)
+    written = Written()
+    with ExitStack() as stack:
+        try:
+            to = stack.enter_context(_new(out, places)) if out is not None else sys.stdout
+        except OSError as error:
+            text = _("{file}: cannot be written: {error}").format(file=out, error=error.strerror)
+            raise click.ClickException(text) from None
+        if form == "csv":
+            rows = csv.writer(to, lineterminator="\n")
+            rows.writerow(COLUMNS)
+            for run in written.count(runs):
+                rows.writerows(_rows(run, places.gateway))
+        else:
+            for run in written.count(runs):
+                to.write(senml.payload(run.pack, places.gateway, run.dated, compress=False).decode() + "\n")
+    text = ngettext("{count} reading", "{count} readings", written.readings).format(count=written.readings)
+    click.echo(_("{readings}, {undated} of them undated").format(readings=text, undated=written.undated), err=True)
+    if not found.is_whole():
+        click.echo(_("something is damaged or missing: see roadside journal verify"), err=True)
+    return 0
+
+
+@dataclass(slots=True)
+class Written:
+    """How much was written out."""
+
+    readings: int = 0
+    undated: int = 0
+
+    def count(self, runs: Iterable[Run]) -> Iterator[Run]:
+        """Pass runs on, and count the readings and alarms in them."""
+        for run in runs:
+            if run.pack.stream in {Stream.TELEMETRY, Stream.ALARM}:
+                self.readings += len(run.records)
+                self.undated += len(run.records) if run.dated is None else 0
+            yield run
+
+
+def _new(out: Path, places: Places) -> TextIO:
+    """Open a file that is not there yet; raises OSError. Nothing is put into a journal."""
+    folders = [folder.resolve() for folder in (places.card, places.young) if folder is not None]
+    if any(out.resolve().is_relative_to(folder) for folder in folders):
+        raise click.BadParameter(_("the journal is only looked into; write to another folder"), param_hint="--out")
+    return out.open("x", encoding="utf-8", errors="backslashreplace", newline="")
+
+
+def _rows(run: Run, gateway: str) -> Iterator[tuple[Any, ...]]:
+    if run.pack.stream not in {Stream.TELEMETRY, Stream.ALARM}:
+        return
+    for number, record in enumerate(run.records, run.pack.first):
+        device, quantity, value, reason = _cells(record)
+        when = (
+            ("undated", "") if run.dated is None else (_utc(time_of(record, run.dated)), f"{run.dated.uncertainty:.3g}")
+        )
+        which = (run.pack.epoch, run.pack.stream.value, number)
+        yield *when, gateway, device, quantity, value, record.get("u", ""), reason, *which
+
+
+def _cells(record: dict[str, Any]) -> tuple[str, str, object, str]:
+    """Return device, quantity, value, and why there is no value or which alarm it is."""
+    name, _colon, kind = record["n"].partition(":")
+    device, _slash, quantity = name.partition("/")
+    if kind == "state":
+        return device, quantity, "", record["vs"]
+    if kind == "alarm":
+        return device, f"{quantity}:alarm".removeprefix(":"), record["vs"], record["alarm"]
+    value = next((record[key] for key in ("v", "vb", "vs") if key in record), "")
+    return (
+        device,
+        f"{quantity}:{kind}" if kind else quantity,
+        str(value).lower() if isinstance(value, bool) else value,
+        "",
+    )
+
+
+def _utc(utc: int) -> str:
+    milliseconds = round(utc / 1e6)
+    time = datetime.fromtimestamp(milliseconds // 1000, UTC)
+    return f"{time:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}Z"

@@ -1,0 +1,139 @@
+"""Where a journal is, what is in it, and the words in which the subcommands say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.commands import refuse, root_option
+from agent.host.disk import ReadOnlyFolder
+from agent.host.environment import environment
+from agent.host.paths import Paths
+from agent.i18n import _
+from agent.journal.inspect import look
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from agent.config.model import Config
+    from agent.journal.inspect import Inspection
+    from agent.journal.ranges import Ranges
+
+DEFAULT = "/etc/roadside/gateway.toml"
+LAST_GOOD = "last-good.toml"
+FOLDER = "/var/lib/roadside/journal"
+UNKNOWN = "unknown"  # the gateway, if nobody says which it is: a journal does not know
+
+
+@dataclass(slots=True)
+class Places:
+    """Where a journal is, and whose."""
+
+    card: Path
+    young: Path | None
+    gateway: str
+
+    def disks(self) -> tuple[ReadOnlyFolder | None, ReadOnlyFolder | None]:
+        """Return the young end and the card, as far as they are there."""
+        there = [folder if folder is not None and folder.is_dir() else None for folder in (self.young, self.card)]
+        young, card = (ReadOnlyFolder(folder) if folder is not None else None for folder in there)
+        return young, card
+
+    def look(self, *, thorough: bool = False) -> Inspection:
+        """Return what is there; raises ClickException if there is nothing, or it cannot be read."""
+        try:
+            found = look(*self.disks(), thorough=thorough)
+        except OSError as error:
+            raise click.ClickException(_("the journal cannot be read: {error}").format(error=error)) from None
+        if not found.young and not found.card:
+            text = _("{folder}: no journal is here; name its folder with --folder").format(folder=self.card)
+            raise click.ClickException(text)
+        return found
+
+
+def places_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that say where the journal is, as one argument `places`."""
+
+    @click.option(
+        "--folder",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help=_("The journal's folder on a card that was carried."),
+    )
+    @click.option("--young", type=click.Path(path_type=Path), metavar="DIR", help=_("The folder of its young end."))
+    @click.option(
+        "--config",
+        "path",
+        type=click.Path(path_type=Path),
+        help=_("The configuration that says where; /etc/roadside/gateway.toml, below --root, if there is one."),
+    )
+    @root_option
+    @wraps(function)
+    def call(folder: Path | None, young: Path | None, path: Path | None, root: Path, **rest: Any) -> int:  # noqa: ANN401 - the options of each
+        from agent.config.problems import ConfigError
+
+        paths = Paths(root, environment())
+        try:
+            config = configuration(paths, path, guess=folder is None)
+        except ConfigError as error:
+            return refuse(error)
+        if folder is None:
+            folder = paths.under(config.journal.folder if config else FOLDER)
+            young = young or paths.runtime / "young"
+        return function(Places(folder, young, config.gateway.id if config else UNKNOWN), **rest)
+
+    return call
+
+
+def configuration(paths: Paths, path: Path | None, *, guess: bool) -> Config | None:
+    """Return the configuration that is named or, to guess, the one of this machine; raises ConfigError."""
+    from agent.config.load import load
+    from agent.config.problems import ConfigError
+
+    if path is not None:
+        return load(path)
+    for usual in (paths.under(DEFAULT), paths.state / LAST_GOOD) if guess else ():
+        try:
+            return load(usual)
+        except ConfigError:
+            continue  # none, or a wrong one: it was not asked for
+    return None
+
+
+# --- words ---------------------------------------------------------------------------------------------------------
+
+
+def damage(found: Inspection) -> Iterator[str]:
+    """Yield a line for each damage."""
+    for file in (*found.card, *found.young):
+        for one in file.damaged:
+            text = _("{file}: damaged: {size} bytes at {offset}")
+            yield text.format(file=file.name, size=one.size, offset=one.offset)
+        for pack in file.unsound:
+            text = _("{file}: damaged: {stream} {numbers}")
+            yield text.format(file=file.name, stream=pack.stream.value, numbers=f"{pack.first}-{pack.last}")
+        if file.unreadable:
+            yield _("{file}: cannot be read: {error}").format(file=file.name, error=file.unreadable)
+        if file.cut:
+            text = _("{file}: the last {size} bytes are no whole record: written now, or cut off with the power")
+            yield text.format(file=file.name, size=file.cut)
+
+
+def numbers_of(ranges: Ranges) -> str:
+    """Return numbers as a technician reads them."""
+    return ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in ranges) or _("none")
+
+
+def size_of(size: int) -> str:
+    """Return a size in bytes as a technician reads it."""
+    return f"{size / 1024:.1f} KiB" if size < 1 << 20 else f"{size / (1 << 20):.1f} MiB"
+
+
+def echo(lines: Iterable[str]) -> None:
+    """Print lines."""
+    for line in lines:
+        click.echo(line)
