@@ -23,19 +23,17 @@ class AppendingFile:
 
     def append(self, data: bytes) -> None:
         """Write all of it; on a short write cut the file back to what it was, then raise."""
-        rest = memoryview(data)
         at = self._length
         try:
-            while rest:
-                # At a position, not O_APPEND: should the cut below fail too, the next record overwrites the torn one.
-                written = os.pwrite(self._descriptor, rest, at)
+            # At a position, not O_APPEND: should the cut below fail too, the next record overwrites the torn one.
+            while (written := os.pwrite(self._descriptor, data, at)) < len(data):
                 at += written
-                rest = rest[written:]
+                data = data[written:]
         except OSError:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, self._length)
             raise
-        self._length = at
+        self._length = at + len(data)
 
     def sync(self) -> None:
         """Return when all that was appended is on the medium."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"\xa7R"
 _HEADER = Struct("<2sBxII")  # magic, kind, length of the payload, CRC-32 of kind, length and payload
+_SUMMED = Struct("<BI")  # kind and length, as the checksum takes them
 LARGEST = 64 << 20  # bytes; a length beyond this is damage
 
 
@@ -82,4 +83,4 @@ def _frame_at(data: bytes, at: int) -> Frame | None:
 
 
 def _sum(kind: int, payload: bytes) -> int:
-    return zlib.crc32(payload, zlib.crc32(bytes((kind,)) + len(payload).to_bytes(4, "little")))
+    return zlib.crc32(payload, zlib.crc32(_SUMMED.pack(kind, len(payload))))

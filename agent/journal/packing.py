@@ -62,7 +62,7 @@ def start(stream: Stream, first: int, at: int) -> OpenPack:
 def encode_append(pack: OpenPack, records: Sequence[Record]) -> tuple[bytes, bytes]:
     """Return the payload of an APPEND frame for records that come next in a pack, and the encoded records alone."""
     base = pack.base
-    body = b",".join([senml.encode(record, base) for record in records])
+    body = senml.encode(records, base)
     return _APPEND.pack(STREAMS.index(pack.stream), len(records), pack.first + pack.count, base) + body, body
 
 
