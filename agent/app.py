@@ -69,6 +69,7 @@ class Agent:
             random=self._random,
             uplinks=list(config.uplinks),
             limits=config.journal,
+            quotas={name: uplink.quota for name, uplink in config.uplinks.items() if uplink.quota is not None},
             log=logs.get("journal"),
         )
         self._recall()
@@ -96,6 +97,7 @@ class Agent:
             if memory and same_boot:
                 self._withheld.recall(device, memory)
         self._journal.keep("boot", self._clock.boot)
+        self._journal.keep("gateway", self._config.gateway.id)  # so that a card that is carried home says whose it is
 
     def _pipeline(self, device: Device) -> Pipeline:
         return Pipeline(

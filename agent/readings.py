@@ -74,6 +74,7 @@ class LedgerEntry:
     epoch: str = ""
     first: int = 0
     last: int = 0
+    uplink: str = ""  # given up for this one alone
 
 
 Record = Reading | AlarmEvent | Anchor | LedgerEntry

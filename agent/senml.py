@@ -164,4 +164,6 @@ def _ledger(entry: LedgerEntry, base: int) -> dict[str, Any]:
         fields |= {"stream": entry.stream, "epoch": entry.epoch, "first": entry.first}
         if entry.last:
             fields["last"] = entry.last
+        if entry.uplink:
+            fields["uplink"] = entry.uplink
     return fields

@@ -71,6 +71,7 @@ class Uplink:
     keepalive: Annotated[float, Interval(ge=5, le=3600), Help(N_("Longest silence towards the broker"), "s")] = 30.0
     ack_within: Annotated[float, Interval(ge=1, le=600), Help(N_("Longest wait for an acknowledgement"), "s")] = 10.0
     live_within: Annotated[float, Interval(ge=1, le=3600), Help(N_("Older readings go up as history"), "s")] = 30.0
+    quota: Annotated[int | None, Ge(4 * MIB), Help(N_("Most room on the card for what waits for it"), "bytes")] = None
 
     def __post_init__(self) -> None:
         self._check_url()
@@ -146,6 +147,7 @@ class Journal:
         float, Interval(ge=0.1, le=3600), Help(N_("What a power cut may cost: telemetry younger than this"), "s")
     ] = 10.0
     limit: Annotated[int, Ge(MIB), Help(N_("Most room the journal takes"), "bytes")] = 256 * MIB
+    reserve: Annotated[int, Ge(0), Help(N_("Room on its disk that the journal leaves to others"), "bytes")] = 64 * MIB
     young_limit: Annotated[int, Ge(MIB // 16), Help(N_("Most memory for what is not yet on the card"), "bytes")] = (
         16 * MIB
     )

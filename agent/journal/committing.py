@@ -1,22 +1,23 @@
-"""Bringing what is still unacked to the card, and keeping the card within its limit."""
+"""Bringing what is still unacked to the card."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from agent.journal.packing import encode_packs
 from agent.journal.ranges import Ranges
 from agent.journal.status import Fault
-from agent.readings import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from agent.journal.card import Card, Segment
+    from agent.journal.card import Card
     from agent.journal.fetching import Fetching
     from agent.journal.pack import Pack
+    from agent.journal.spare import Spare
     from agent.journal.state import Key, State
     from agent.journal.status import Faults
     from agent.journal.stock import Stock
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+STALLED_AFTER = 5.0  # seconds: a worn card may take one or two to put its house in order
 
 
 class Committing:
@@ -35,28 +38,27 @@ class Committing:
         stock: Stock,
         state: State,
         fetching: Fetching,
+        spare: Spare,
         faults: Faults,
         *,
-        limit: int,
         uncommitted: Callable[[], list[Pack]],
-        give_up: Callable[[Sequence[Pack], str], None],
         lost: Callable[[Mapping[Key, Ranges]], bool],
     ) -> None:
-        """Take what the journal does: it knows what is not there yet, and accounts for what has no room or is gone.
+        """Take what the journal does: it knows what is not there yet, and accounts for what is gone.
 
         Every commit takes along what is `uncommitted()`: a snapshot must not say that numbers are accounted for while
         the ledger's entry on them could still be lost.
         """
         self.commits = 0
         self.bytes = 0
+        self._is_well = False
         self._card = card
         self._stock = stock
         self._state = state
         self._fetching = fetching
+        self._spare = spare
         self._faults = faults
-        self._limit = limit
         self._uncommitted = uncommitted
-        self._give_up = give_up
         self._lost = lost
         self._busy: asyncio.Future[Any] | None = None
 
@@ -73,9 +75,9 @@ class Committing:
         packs = [*moved, *self._uncommitted()]
         payload = encode_packs(self._state.snapshot(clean=clean), packs)
         try:
-            name, size = await self._in_thread(self._card.write, payload)
+            name, size = await self.call(self._write, payload)
         except OSError as error:
-            self._faults.put(Fault.CARD, str(error))
+            self._fail(error)
             return False
         self._written(name, size, packs)
         return True
@@ -84,30 +86,66 @@ class Committing:
         """Do the same while the loop waits: for the start alone."""
         packs = self._uncommitted()
         try:
-            name, size = self._card.write(encode_packs(self._state.snapshot(), packs))
+            name, size = self._write(encode_packs(self._state.snapshot(), packs))
         except OSError as error:
-            self._faults.put(Fault.CARD, str(error))
+            self._fail(error)
         else:
             self._written(name, size, packs)
+
+    def _write(self, payload: bytes) -> tuple[str, int]:
+        """Write one commit; on a full card in the room that was taken ahead of need."""
+        try:
+            return self._card.write(payload)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT} or not self._spare.give_back():
+                raise
+            return self._card.write(payload)
 
     def _written(self, name: str, size: int, packs: Sequence[Pack]) -> None:
         self._card.note(name, size, packs)
         self._stock.committed(packs)
         self.commits += 1
         self.bytes += size
-        self._faults.clear(Fault.CARD)
+        self._is_well = True
+        self._say_well()
 
-    async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def take_spare(self) -> None:
+        """Take room ahead of need, unless it is taken already."""
+        if await self.call(self._spare.take):
+            self._say_well()
+
+    def _say_well(self) -> None:
+        if self._spare.is_out:
+            self._faults.put(Fault.CARD, "full: the room that was taken ahead of need is in use")
+        elif self._is_well:
+            self._faults.clear(Fault.CARD)
+
+    def _fail(self, error: OSError) -> None:
+        self._is_well = False
+        self._faults.put(Fault.CARD, str(error))
+
+    async def call(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Make one call on the card at a time: the next one waits also for a call whose caller was cancelled."""
         while self._busy is not None and not self._busy.done():
             await asyncio.wait([self._busy])
         self._busy = asyncio.get_running_loop().run_in_executor(None, partial(call, *args, **kwargs))
         self._busy.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to ask
+        self._watch(self._busy, STALLED_AFTER)
         return await asyncio.shield(self._busy)
+
+    def _watch(self, call: asyncio.Future[Any], after: float, waited: float = 0.0) -> None:
+        """Say that the card stalls while it does, each time twice as late; the next commit says that it is well."""
+
+        def stalls() -> None:
+            self._faults.put(Fault.CARD, f"a call has not returned for {waited + after:g} s")
+            self._watch(call, waited + after, waited + after)
+
+        timer = asyncio.get_running_loop().call_later(after, stalls)
+        call.add_done_callback(lambda _: timer.cancel())
 
     async def check(self) -> bool:
         """Notice segments that somebody has removed; returns whether there are any: then a new snapshot is due."""
-        gone = await self._in_thread(self._card.vanished, [segment.name for segment in self._card.segments])
+        gone = await self.call(self._card.vanished, [segment.name for segment in self._card.segments])
         missing: dict[Key, Ranges] = {}
         for segment in [one for one in self._card.segments if one.name in gone]:
             for key, ranges in segment.spans.items():
@@ -119,44 +157,3 @@ class Committing:
             self._faults.put(Fault.DAMAGED, f"{len(gone)} segments, the first {min(gone)}: removed while the agent ran")
             self._lost(missing)
         return bool(gone)
-
-    async def tidy(self) -> None:
-        """Remove segments that every uplink has delivered, and the oldest ones beyond the limit.
-
-        The newest segment always stays: it holds the newest snapshot.
-        """
-        gone = []
-        size = self._card.size()
-        for segment in self._card.segments[:-1]:
-            if self._stock.is_needed(segment) and not (size > self._limit and await self._empty(segment)):
-                continue
-            gone.append(segment)
-            size -= segment.size
-        if not gone:
-            return
-        # A snapshot that says why they are gone. On a full card that fails, and they go all the same.
-        await self.write()
-        names = [segment.name for segment in gone]
-        try:
-            await self._in_thread(self._card.remove, names)
-        except OSError as error:
-            self._faults.put(Fault.CARD, str(error))
-            return
-        self._card.forget(names)
-        for segment in gone:
-            self._fetching.drop(segment.name)
-            self._stock.leave_segment(segment)
-
-    async def _empty(self, segment: Segment) -> bool:
-        """Give up the telemetry of a segment and commit the rest again: alarms are the last to go."""
-        try:
-            packs = await self._in_thread(self._card.read, segment.name)
-        except OSError as error:
-            self._faults.put(Fault.CARD, str(error))
-            return segment.unreadable  # already accounted for: it stayed only as long as there was room
-        waiting = [pack for pack in packs if not self._stock.is_done(pack)]
-        rest = [pack for pack in waiting if pack.stream is not Stream.TELEMETRY]
-        if rest and not await self.write(rest):
-            return False
-        self._give_up([pack for pack in waiting if pack.stream is Stream.TELEMETRY], "card_full")
-        return True

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from agent.journal import opening
@@ -17,13 +19,15 @@ from agent.journal.keeping import Keeping
 from agent.journal.outbox import UplinkOutbox
 from agent.journal.pack import Place
 from agent.journal.packing import encode_append, encode_close, start
+from agent.journal.spare import Spare
 from agent.journal.state import LEDGERED
 from agent.journal.status import Fault, Faults, JournalStatus
 from agent.journal.stock import Stock
+from agent.journal.tidying import Bounds, Tidying
 from agent.readings import LedgerEntry, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from agent.config.model import Journal as Limits
@@ -53,6 +57,7 @@ class Journal:
         uplinks: Sequence[str],
         limits: Limits,
         log: Log,
+        quotas: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         """Take up what earlier runs left in the two folders; what cannot be read or written is a fault, no error."""
         self.clock = clock
@@ -85,16 +90,27 @@ class Journal:
             failed=lambda error: self._faults.put(Fault.CARD, str(error)),
             lost=self._lost_in,
         )
+        spare = Spare(card)
         self._committing = Committing(
             self._card,
             self._stock,
             self._state,
             self._fetching,
+            spare,
             self._faults,
-            limit=limits.limit,
             uncommitted=self._uncommitted,
-            give_up=self._give_up,
             lost=self._lost,
+        )
+        self._tidying = Tidying(
+            card,
+            self._card,
+            self._stock,
+            self._committing,
+            self._fetching,
+            self._faults,
+            Bounds(limits.limit, limits.reserve, quotas),
+            give_up=self._give_up,
+            give_up_for=self._give_up_for,
         )
         for pack, file in start_up.packs:
             if not self._stock.is_given_up(pack):
@@ -103,7 +119,7 @@ class Journal:
         for fault, message in start_up.faults.items():
             self._faults.put(fault, message)
         for entry in start_up.ledger:
-            self._state_in_ledger(entry)
+            self.state_in_ledger(entry)
         if start_up.ledger or not start_up.known_to_card:
             # Before the first number is used: so that after a power cut the next start can say what was cut, and the
             # one after that, should the power fail again at once.
@@ -209,7 +225,11 @@ class Journal:
 
     def _give_up(self, packs: Sequence[Pack], why: str) -> None:
         for key, first, last in self._stock.give_up(packs):
-            self._state_in_ledger(self._loss("dropped", why, key, first, last))
+            self.state_in_ledger(self._loss("dropped", why, key, first, last))
+
+    def _give_up_for(self, uplink: str, packs: Sequence[Pack], why: str) -> None:
+        for key, first, last in self._stock.give_up_for(uplink, packs):
+            self.state_in_ledger(replace(self._loss("dropped", why, key, first, last), uplink=uplink))
 
     def _lost_in(self, segment: Segment, missing: Mapping[Key, Ranges], why: str) -> None:
         self._card.lose(segment, missing)
@@ -221,7 +241,7 @@ class Journal:
         """Account for what the card had and has not any more; returns whether anybody still waited for it."""
         lost = self._stock.lose(missing)
         for key, first, last in lost:
-            self._state_in_ledger(self._loss("damaged", "card", key, first, last))
+            self.state_in_ledger(self._loss("damaged", "card", key, first, last))
         return bool(lost)
 
     def _loss(self, kind: str, why: str, key: Key, first: int, last: int) -> LedgerEntry:
@@ -229,7 +249,7 @@ class Journal:
         at = self.clock.boottime()
         return LedgerEntry(at, kind, why, count, stream=stream.value, epoch=epoch, first=first, last=last)
 
-    def _state_in_ledger(self, entry: LedgerEntry) -> None:
+    def state_in_ledger(self, entry: LedgerEntry) -> None:
         """Say that numbers will not come, and never look for them again."""
         first, last = entry.first, entry.last
         self._log.warning("journal_" + entry.kind, why=entry.why, stream=entry.stream, first=first, last=last or None)
@@ -237,8 +257,33 @@ class Journal:
             self.append(Stream.LEDGER, [entry])
             if last:  # open-ended is what a power cut took: nothing of it was ever here
                 key = (entry.epoch, Stream(entry.stream))
-                self._stock.absent(key, first, last)
-                self._done(LEDGERED, key, first, last)
+                if not entry.uplink:
+                    self._stock.absent(key, first, last)
+                self._done(entry.uplink or LEDGERED, key, first, last)
+
+    # --- another journal -------------------------------------------------------------------------------------------
+
+    def credit(self, uplink: str, key: Key, ranges: Iterable[tuple[int, int]]) -> None:
+        """Take over what an uplink has delivered of an epoch of another journal."""
+        for first, last in ranges:
+            self._done(uplink, key, first, last)
+
+    def lacks(self, pack: Pack) -> bool:
+        """Return whether a pack of another journal is needed: not here, not given up, and not delivered by all."""
+        return not (self._stock.has(pack) or self._stock.is_done(pack) or self._stock.is_given_up(pack))
+
+    async def adopt(self, packs: Sequence[Pack]) -> bool:
+        """Commit packs of another journal, older than ours, with a whole snapshot; returns whether that succeeded.
+
+        Only before there is any outbox: epochs are put in front of the present one.
+        """
+        if not await self._committing.write(packs):
+            return False
+        for pack in packs:
+            if pack.epoch not in self.epochs:
+                self.epochs.insert(len(self.epochs) - 1, pack.epoch)
+        self._stock.adopt(packs)
+        return True
 
     # --- the card --------------------------------------------------------------------------------------------------
 
@@ -264,7 +309,7 @@ class Journal:
             if not await self._committing.write(clean=clean):
                 self._kept_changed_at = changed_at
         if not clean:  # which might give up more, and say so behind the last commit
-            await self._committing.tidy()
+            await self._tidying.tidy()
 
     def _uncommitted(self) -> list[Pack]:
         self.close_packs()

@@ -15,6 +15,7 @@ class Fault(StrEnum):
 
     YOUNG = "young_end"  # tmpfs refuses: what comes now would not survive a crash
     CARD = "card"  # the card refuses: what comes now would not survive a power cut
+    RESERVE = "reserve"  # the card's disk has less room than is to be left to others
     DAMAGED = "damaged"  # something could not be read back, or was removed; stands until the agent starts anew
 
 

@@ -12,6 +12,7 @@ from agent.readings import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from agent.journal.card import Card, Segment
     from agent.journal.pack import Pack, Place
@@ -72,6 +73,15 @@ class Stock:
             counts[key[1]] += ranges.count() - ranges.shared(self._state.done_by(uplink, key))
         return counts
 
+    def has(self, pack: Pack) -> bool:
+        """Return whether all of a pack is here."""
+        return self._present[pack.epoch, pack.stream].covers(pack.first, pack.last)
+
+    def adopt(self, packs: Sequence[Pack]) -> None:
+        """Note packs of other epochs that were written to the card."""
+        for pack in packs:
+            self._present[pack.epoch, pack.stream].add(pack.first, pack.last)
+
     # --- what is done ----------------------------------------------------------------------------------------------
 
     def is_done(self, pack: Pack) -> bool:
@@ -83,14 +93,24 @@ class Stock:
 
     def is_needed(self, segment: Segment) -> bool:
         """Return whether a segment of the card holds, or may hold, anything that some uplink has yet to deliver."""
-        return (
-            not self._uplinks
-            or segment.unreadable
-            or any(
-                ranges.shared(self._state.accounted_by(uplink, key)) < ranges.count()
-                for uplink in self._uplinks
-                for key, ranges in segment.spans.items()
-            )
+        return not self._uplinks or segment.unreadable or self.is_awaited(segment)
+
+    def is_awaited(self, segment: Segment, streams: AbstractSet[Stream] = frozenset(Stream)) -> bool:
+        """Return whether some uplink has yet to deliver anything of some streams in a segment.
+
+        Without an uplink everything is awaited that the ledger has not given up.
+        """
+        return any(self._awaits(uplink, segment, streams) for uplink in self._uplinks or [LEDGERED])
+
+    def waiting_for(self, segment: Segment) -> set[str]:
+        """Return the uplinks that have yet to deliver anything in a segment."""
+        return {uplink for uplink in self._uplinks if self._awaits(uplink, segment, frozenset(Stream))}
+
+    def _awaits(self, uplink: str, segment: Segment, streams: AbstractSet[Stream]) -> bool:
+        return any(
+            ranges.shared(self._state.accounted_by(uplink, key)) < ranges.count()
+            for key, ranges in segment.spans.items()
+            if key[1] in streams
         )
 
     def uncommitted(self) -> list[Pack]:
@@ -193,6 +213,16 @@ class Stock:
         numbers: dict[Key, Ranges] = defaultdict(Ranges)
         for pack in packs:
             numbers[pack.epoch, pack.stream].add(pack.first, pack.last)
+        for key, ranges in numbers.items():
+            for first, last in ranges:
+                yield key, first, last
+
+    def give_up_for(self, uplink: str, packs: Sequence[Pack]) -> Iterator[tuple[Key, int, int]]:
+        """Give packs up for one uplink alone; yields the numbers that the ledger has to state to it."""
+        numbers: dict[Key, Ranges] = defaultdict(Ranges)
+        for pack in packs:
+            key = (pack.epoch, pack.stream)
+            numbers[key].update(self._state.accounted_by(uplink, key).gaps(pack.first, pack.last))
         for key, ranges in numbers.items():
             for first, last in ranges:
                 yield key, first, last

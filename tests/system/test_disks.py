@@ -22,7 +22,7 @@ def all_is_well(said):
 
 
 async def test_a_card_that_is_full_is_told_until_there_is_room(broker):
-    async with Gateway(broker.url, wrap=small_disk(JOURNAL)) as gateway:
+    async with Gateway(broker.url, wrap=small_disk(JOURNAL), settings={"journal.reserve": "0 B"}) as gateway:
         await gateway.go_on("air-1")
         filler = fill(inside(gateway.agent.pid, gateway.root / JOURNAL))
         await gateway.link.cut()  # what is acknowledged at once needs no card
