@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agent.readings import Record
 
 STREAMS = list(Stream)  # the index of a stream in a file: only ever append to the enumeration
+_INDEX = {stream: index for index, stream in enumerate(STREAMS)}
 _PACK = Struct("<B3xI8s16sqQQII")  # stream, length of the body, epoch, boot, base, first, last, size, adler
 _APPEND = Struct("<B3xIQq")  # stream, count, first, base
 _CLOSE = Struct("<B7xQQ")  # stream, first, last
@@ -63,7 +64,7 @@ def encode_append(pack: OpenPack, records: Sequence[Record]) -> tuple[bytes, byt
     """Return the payload of an APPEND frame for records that come next in a pack, and the encoded records alone."""
     base = pack.base
     body = senml.encode(records, base)
-    return _APPEND.pack(STREAMS.index(pack.stream), len(records), pack.first + pack.count, base) + body, body
+    return _APPEND.pack(_INDEX[pack.stream], len(records), pack.first + pack.count, base) + body, body
 
 
 def decode_append(payload: bytes) -> tuple[Stream, int, int, int, bytes]:
@@ -74,7 +75,7 @@ def decode_append(payload: bytes) -> tuple[Stream, int, int, int, bytes]:
 
 def encode_close(pack: Pack) -> bytes:
     """Return the payload of a CLOSE frame."""
-    return _CLOSE.pack(STREAMS.index(pack.stream), pack.first, pack.last)
+    return _CLOSE.pack(_INDEX[pack.stream], pack.first, pack.last)
 
 
 def decode_close(payload: bytes) -> Stream:
@@ -88,7 +89,7 @@ def encode_packs(snapshot: bytes, packs: Sequence[Pack]) -> bytes:
     for pack in packs:
         pieces.append(
             _PACK.pack(
-                STREAMS.index(pack.stream),
+                _INDEX[pack.stream],
                 len(pack.body),
                 bytes.fromhex(pack.epoch),
                 bytes.fromhex(pack.boot),
