@@ -116,7 +116,7 @@ class Agent:
             self._config.gateway.id,
             self._journal.outbox(uplink.id),
             self._world.broker(uplink),
-            encode=self._encoder(compress=uplink.compression == "deflate"),
+            encode=self._encoder(uplink),
             status=self._status,
             random=self._random,
             log=logs.get("uplink"),
@@ -130,15 +130,16 @@ class Agent:
             status["since"] = round(dated.utc / 1e9, 3)
         return json.dumps(status, separators=(",", ":")).encode()
 
-    def _encoder(self, *, compress: bool) -> Callable[[Pack], bytes | None]:
+    def _encoder(self, uplink: Uplink) -> Callable[[Pack], bytes | None]:
         """Return what makes a payload of a pack, or None while it is held back until it can be dated."""
         hold = round(self._config.journal.hold_undated * 1e9)
+        compress = uplink.compression == "deflate"
 
         def encode(pack: Pack) -> bytes | None:
             dated = self._timekeeper.date(pack.boot, pack.base)
             if dated is None and pack.stream is Stream.TELEMETRY and self._clock.boottime() < self._started + hold:
                 return None
-            return senml.payload(pack, self._config.gateway.id, dated, compress=compress)
+            return senml.payload(pack, self._config.gateway.id, dated, compress=compress, uplink=uplink.id)
 
         return encode
 

@@ -110,7 +110,7 @@ class Receiver:
         """Return the record, dated if it can be, and what it dates."""
         time = one.fields.get("t", 0.0)
         if one.lane == "ledger":
-            self._note(one)
+            self._note(one, head)
         dated = head.dated or self._date(head.boot, head.boottime)
         if dated is None:
             self._undated.setdefault(head.boot, []).append((one, head.boottime, time))
@@ -135,10 +135,12 @@ class Receiver:
         at, anchor = min(anchors, key=lambda one: abs(one[0] - boottime))
         return Dated(anchor.utc + boottime - at, anchor.uncertainty + 100e-6 * abs(boottime - at))
 
-    def _note(self, one: Received) -> None:
+    def _note(self, one: Received, head: _Head) -> None:
         fields = one.fields
         if "epoch" not in fields:
             return  # a statement about measurements that never had numbers
+        if head.uplink and fields.get("uplink", head.uplink) != head.uplink:
+            return  # given up for another uplink alone: over this one it came, or will
         account = self.accounts.setdefault(Series(one.series.gateway, fields["epoch"], fields["stream"]), Account())
         first = fields["first"]
         if one.name == "lost":
@@ -155,6 +157,7 @@ class _Head(NamedTuple):
     boot: str
     boottime: float  # seconds
     dated: Dated | None
+    uplink: str  # "" if the head names none
 
 
 def _head(gateway: str, items: list[dict[str, Any]]) -> _Head:
@@ -173,7 +176,8 @@ def _head(gateway: str, items: list[dict[str, Any]]) -> _Head:
     if _whole(head, "last") - first + 2 != len(items):
         raise NotUnderstoodError(f"numbers {first} to {head['last']}, but {len(items) - 1} records")
     series = Series(gateway, _text(head, "epoch"), _text(head, "stream"))
-    return _Head(series, first, _text(head, "boot"), _number(head, "boottime"), dated)
+    uplink = _text(head, "uplink") if "uplink" in head else ""
+    return _Head(series, first, _text(head, "boot"), _number(head, "boottime"), dated, uplink)
 
 
 def _check(lane: str, item: dict[str, Any]) -> None:
@@ -187,8 +191,8 @@ def _check(lane: str, item: dict[str, Any]) -> None:
         for name in ("at", "utc", "uncertainty"):
             _number(item, name)
     elif lane == "ledger" and "epoch" in item:
-        _text(item, "epoch")
-        _text(item, "stream")
+        for name in ("epoch", "stream", *({"uplink"} & item.keys())):
+            _text(item, name)
         first = _whole(item, "first")
         if item["n"] != "lost" and _whole(item, "last") < first:
             raise NotUnderstoodError(f"numbers {first} to {item['last']}")

@@ -32,9 +32,9 @@ def telemetry(first, last, dated=NOW, base=BASE):
     return senml.payload(packed(Stream.TELEMETRY, records, first=first), GATEWAY, dated)
 
 
-def ledger(number, kind, first, last=0, epoch=EPOCH):
-    entry = LedgerEntry(BASE, kind, "why", last, stream="telemetry", epoch=epoch, first=first, last=last)
-    return senml.payload(packed(Stream.LEDGER, [entry], first=number), GATEWAY, NOW)
+def ledger(number, kind, first, last=0, epoch=EPOCH, uplink="", over=""):
+    entry = LedgerEntry(BASE, kind, "why", last, stream="telemetry", epoch=epoch, first=first, last=last, uplink=uplink)
+    return senml.payload(packed(Stream.LEDGER, [entry], first=number), GATEWAY, NOW, uplink=over)
 
 
 def anchor(at, utc, uncertainty=0.1, number=1):
@@ -133,6 +133,18 @@ def test_what_the_ledger_gave_up_is_not_missing(kind):
     receiver.take(topic("ledger"), ledger(1, kind, 4, 6))
 
     assert receiver.accounts[TELEMETRY].missing() == [(7, 7)]
+
+
+def test_what_was_given_up_for_another_uplink_alone_is_missing_here_and_not_there():
+    missing = {}
+    for over in ("city", "agency"):
+        receiver = Receiver()
+        receiver.take(topic("live"), telemetry(1, 3))
+        receiver.take(topic("live"), telemetry(7, 9))
+        receiver.take(topic("ledger"), ledger(1, "dropped", 4, 6, uplink="agency", over=over))
+        missing[over] = receiver.accounts[TELEMETRY].missing()
+
+    assert missing == {"city": [(4, 6)], "agency": []}
 
 
 def test_what_a_power_cut_took_is_not_missing_but_what_came_before_it_is():
