@@ -119,7 +119,7 @@ class Inspection:
         delivered, or moved into one that is read later.
         """
         given: dict[Key, Ranges] = defaultdict(Ranges)
-        for pack in self._packs(card):
+        for pack in self.packs(card):
             try:
                 records = records_of(pack)
             except UnsoundError:
@@ -163,7 +163,8 @@ class Inspection:
                 note_epochs(self.epochs, [], state)
                 self._know(state)
 
-    def _packs(self, card: Disk | None) -> Iterator[Pack]:
+    def packs(self, card: Disk | None) -> Iterator[Pack]:
+        """Yield every pack in the order of the files, some perhaps twice, the young end last."""
         read = 0
         while card is not None and (numbers := [one for one in NumberedFiles(card, SEGMENT).numbers() if one > read]):
             for read in numbers:
