@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent.journal.frames import Kind, frame
@@ -13,7 +13,7 @@ from agent.journal.young import FILES
 from agent.readings import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from agent.journal.pack import Pack
     from agent.journal.state import State
@@ -51,7 +51,8 @@ class Keeping:
         self._close_packs = close_packs
         self._give_up = give_up
         self._refused = refused
-        self._together: list[bytes] | None = None
+        self._together: list[bytes] = []  # frames that are written as one when the outermost `with` ends
+        self._depth = 0  # of those
         self._astray = {NOWHERE}  # files whose packs have to be written again: the end of them may be missing
         self._unkept_bytes = 0  # since the last try
         self._turning = False
@@ -64,28 +65,30 @@ class Keeping:
     @property
     def full(self) -> bool:
         """Whether a new file is due; while none can be had, memory is let to have as much before the next try."""
-        return self._young.full if self._young.begun else self._unkept_bytes >= self._limit // FILES
+        young = self._young
+        return young.full if young.begun else self._unkept_bytes >= self._limit // FILES
 
     def write(self, kind: Kind, payload: bytes) -> None:
-        """Write a frame at once, or with the others of `together`."""
+        """Write a frame at once, or with the others of the `with` that is open."""
         data = frame(kind, payload)
-        if self._together is None:
-            self._put(data)
-        else:
+        if self._depth:
             self._together.append(data)
+        else:
+            self._put(data)
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Write what is written inside as one: a crash leaves all of it or nothing."""
-        if self._together is not None:
-            yield
-            return
-        self._together = []
-        try:
-            yield
-        finally:
-            frames, self._together = self._together, None
-            self._put(b"".join(frames))
+        self._depth += 1
+
+    def __exit__(self, *_error: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._put_together()
+
+    def _put_together(self) -> None:
+        if self._together:
+            self._put(b"".join(self._together))
+            self._together.clear()
 
     def _put(self, data: bytes) -> None:
         while self._young.begun:
@@ -160,9 +163,7 @@ class Keeping:
 
     def _turn(self) -> None:
         self._close_packs()
-        if self._together:
-            self._put(b"".join(self._together))  # they belong before the snapshot that follows
-            self._together.clear()
+        self._put_together()  # it belongs before the snapshot that follows
         if self.begin():
             self._bring_in()
         else:

@@ -35,6 +35,7 @@ class Young:
         self._disk = disk
         self._files = NumberedFiles(disk, "young")
         self._limit = limit
+        self._share = limit // FILES
         self._file: File | None = None
         self._written: list[_Written] = []
         self.damaged = 0  # bytes that could not be read at start
@@ -97,7 +98,7 @@ class Young:
     @property
     def full(self) -> bool:
         """Whether a new file is due: this one has had its share, or there is none."""
-        return not self.begun or self._written[-1].size >= self._limit // FILES
+        return self._file is None or self._written[-1].size >= self._share
 
     @property
     def count(self) -> int:
@@ -107,7 +108,7 @@ class Young:
     @property
     def over(self) -> bool:
         """Whether the oldest file has to go."""
-        return len(self._written) > 1 and sum(one.size for one in self._written) > self._limit - self._limit // FILES
+        return len(self._written) > 1 and sum(one.size for one in self._written) > self._limit - self._share
 
     def drop_oldest(self) -> None:
         """Remove the oldest file; its number is `oldest` before the call."""
