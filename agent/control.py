@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,7 +26,7 @@ LONGEST_REQUEST = 64 * 1024  # bytes
 LONGEST_ANSWER = 4 << 20  # bytes
 ANSWER_WITHIN = 5.0  # seconds
 
-Verb = Callable[[dict[str, Any]], dict[str, Any]]
+Verb = Callable[[dict[str, Any]], dict[str, Any] | Awaitable[dict[str, Any]]]
 
 
 class ControlError(Exception):
@@ -71,7 +71,7 @@ class ControlServer:
             task.add_done_callback(self._talks.discard)
         try:
             while line := await reader.readline():
-                writer.write(_line(self._answer(line)))
+                writer.write(_line(await self._answer(line)))
                 await writer.drain()
         except ValueError:  # readline's word for a line beyond the limit
             writer.write(_line({"error": _("too long a request")}))
@@ -82,7 +82,7 @@ class ControlServer:
         finally:
             writer.close()
 
-    def _answer(self, line: bytes) -> dict[str, Any]:
+    async def _answer(self, line: bytes) -> dict[str, Any]:
         try:
             request = json.loads(line)
         except (ValueError, RecursionError):
@@ -90,7 +90,11 @@ class ControlServer:
         verb = self._verbs.get(str(request.get("do"))) if isinstance(request, dict) else None
         if verb is None:
             return {"error": _("unknown request; known are: {verbs}").format(verbs=", ".join(sorted(self._verbs)))}
-        return {"ok": verb(request)}
+        try:
+            answer = verb(request)
+            return {"ok": answer if isinstance(answer, dict) else await answer}
+        except ControlError as error:
+            return {"error": str(error)}
 
 
 def _line(answer: dict[str, Any]) -> bytes:

@@ -19,6 +19,7 @@ from agent.journal.keeping import Keeping
 from agent.journal.outbox import UplinkOutbox
 from agent.journal.pack import Place
 from agent.journal.packing import encode_append, encode_close, start
+from agent.journal.resending import Resending
 from agent.journal.spare import Spare
 from agent.journal.state import LEDGERED
 from agent.journal.status import Fault, Faults, JournalStatus
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from agent.journal.pack import Outbox, Pack
     from agent.journal.packing import OpenPack
     from agent.journal.ranges import Ranges
+    from agent.journal.resending import Numbers, Resent
     from agent.journal.state import Key
     from agent.logs import Log
     from agent.readings import Record
@@ -104,6 +106,8 @@ class Journal:
             uncommitted=self._uncommitted,
             lost=self._lost,
         )
+        self._card_changes = asyncio.Lock()
+        self._resending = Resending(self._card, self._stock, self._state)
         self._tidying = Tidying(
             card,
             self._card,
@@ -220,6 +224,24 @@ class Journal:
         self._state.done_by(uplink, key).add(first, last)
         self._keeping.write(Kind.DONE, opening.encode_done(uplink, key, first, last))
 
+    def resent(self, uplink: str) -> int:
+        """Return how often marks of delivery were taken off: then an uplink begins to look from the start again."""
+        return self._state.resent.get(uplink, 0)
+
+    async def resend(self, uplink: str, wanted: Numbers | int | None) -> Resent:
+        """Have an uplink deliver again what is still here: some numbers, all since a boottime, or everything.
+
+        A crash or a power cut does not undo it once this has returned, nor once the card can be written again. Raises
+        OSError if the card cannot be read.
+        """
+        async with self._card_changes:  # nothing is removed meanwhile
+            self.close_packs()
+            resent = await self._resending.resend(uplink, wanted)
+            self._keeping.turn()  # a new file of the young end begins with a whole snapshot
+            await self._committing.write()
+        self._announce()
+        return resent
+
     def _announce(self) -> None:
         for callback in self._listeners:
             callback()
@@ -304,6 +326,10 @@ class Journal:
 
         `clean`: the agent stops in order, nothing will be appended after this.
         """
+        async with self._card_changes:
+            await self._commit(clean=clean)
+
+    async def _commit(self, *, clean: bool) -> None:
         self._keeping.check()
         is_due = await self._committing.check()
         # A card that failed is tried again although nothing waits for it: how else would it be known to be well?

@@ -39,10 +39,12 @@ class UplinkOutbox:
         self._places = dict.fromkeys(Lane, _START)
         self._taken: set[tuple[str, Stream, int, int]] = set()
         self._live_from = journal.live_edge()
+        self._resent = journal.resent(uplink)
 
     def next(self, lane: Lane) -> Pack | None:
         """Take the next pack of a lane that is neither done nor taken; None when nothing waits."""
         stream = STREAM_OF[lane]
+        self._look_back()
         while True:
             place = self._places[lane]
             if lane is Lane.LIVE:
@@ -57,6 +59,13 @@ class UplinkOutbox:
             if _identity(pack) not in self._taken:
                 self._taken.add(_identity(pack))
                 return pack
+
+    def _look_back(self) -> None:
+        """Begin from the start again when marks of delivery were taken off: what was live then is history now."""
+        if self._journal.resent(self._uplink) != self._resent:
+            self._resent = self._journal.resent(self._uplink)
+            self._places = dict.fromkeys(Lane, _START)
+            self._live_from = self._journal.live_edge()
 
     def done(self, pack: Pack) -> None:
         """The broker has it: never return it again, also not after a restart."""

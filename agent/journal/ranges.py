@@ -71,6 +71,14 @@ class Ranges:
         """Return how many numbers are in."""
         return sum(self._lasts) - sum(self._firsts) + len(self._firsts)
 
+    def common(self, other: Ranges) -> Ranges:
+        """Return what is in both."""
+        both = Ranges(self)
+        for one in self:
+            for first, last in other.gaps(*one):
+                both.remove(first, last)
+        return both
+
     def shared(self, other: Ranges) -> int:
         """Return how many numbers are in both."""
         missing = sum(last - first + 1 for one in self for first, last in other.gaps(*one))

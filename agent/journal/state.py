@@ -26,6 +26,7 @@ class State:
     boot: str
     next: dict[Stream, int] = field(default_factory=lambda: dict.fromkeys(Stream, 1))
     done: dict[str, dict[Key, Ranges]] = field(default_factory=dict)  # by uplink
+    resent: dict[str, int] = field(default_factory=dict)  # by uplink: how often marks of delivery were taken off
     kept: dict[str, Any] = field(default_factory=dict)
     clean: bool = False  # the agent stopped in order after this: nothing can be missing behind it
 
@@ -34,8 +35,16 @@ class State:
         return self.done.setdefault(uplink, {}).setdefault(key, Ranges())
 
     def take_over(self, other: State) -> None:
-        """Take over what another state knows of what is delivered, and of the numbers that are used."""
+        """Take over what another state knows of what is delivered, and of the numbers that are used.
+
+        Not its marks of delivery, if they are from before some were taken off: what is sent twice does no harm.
+        """
         for uplink, by_key in other.done.items():
+            mine, others = self.resent.get(uplink, 0), other.resent.get(uplink, 0)
+            if others < mine:
+                continue
+            if others > mine:
+                self.resent[uplink], self.done[uplink] = others, {}
             self.done.setdefault(uplink, {})
             for key, ranges in by_key.items():
                 self.done_by(uplink, key).update(ranges)
@@ -77,6 +86,7 @@ class State:
             "boot": self.boot,
             "next": {stream.value: number for stream, number in self.next.items()},
             "done": done,
+            "resent": self.resent,
             "kept": self.kept,
             "clean": clean,
         }
@@ -88,6 +98,7 @@ def restore(snapshot: bytes) -> State:
     try:
         fields = json.loads(zlib.decompress(snapshot))
         state = State(epoch=fields["epoch"], boot=fields["boot"], kept=fields["kept"], clean=fields["clean"])
+        state.resent = fields["resent"]
         state.next |= {Stream(stream): number for stream, number in fields["next"].items()}
         for uplink, by_epoch in fields["done"].items():
             state.done[uplink] = {}

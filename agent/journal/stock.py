@@ -66,6 +66,18 @@ class Stock:
         at = bisect_right(packs, number, key=lambda pack: pack.first) - 1
         return packs[at] if at >= 0 and packs[at].last >= number else None
 
+    def present(self, key: Key) -> Ranges:
+        """Return which numbers of an epoch and stream are here."""
+        return Ranges(self._present.get(key, ()))
+
+    def all_present(self) -> Iterator[tuple[Key, Ranges]]:
+        """Yield which numbers are here, of each epoch and stream of which there are any."""
+        return ((key, ranges) for key, ranges in self._present.items() if ranges)
+
+    def packs(self, stream: Stream) -> list[Pack]:
+        """Return the packs of a stream that are in memory."""
+        return list(self._packs[stream])
+
     def waiting(self, uplink: str) -> dict[Stream, int]:
         """Return how many records of each stream an uplink has not delivered."""
         counts = dict.fromkeys(Stream, 0)
@@ -190,9 +202,17 @@ class Stock:
         return lost
 
     def _uncommit(self, stream: Stream, gone: Ranges) -> None:
-        known = set(map(id, self.fresh))
         for first, last in gone:
             self._committed[stream].remove(first, last)
+        self._refresh(stream)
+
+    def refresh(self) -> None:
+        """Have all that is in memory alone wait for the next commit, also what had been delivered."""
+        for stream in Stream:
+            self._refresh(stream)
+
+    def _refresh(self, stream: Stream) -> None:
+        known = set(map(id, self.fresh))
         for pack in self._packs[stream]:
             if not self._committed[stream].covers(pack.first, pack.last) and id(pack) not in known:
                 self.fresh.append(pack)

@@ -1,0 +1,60 @@
+"""The control socket's `resend`: what a technician may ask to have sent again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agent.control import ControlError
+from agent.i18n import _
+from agent.journal.resending import Numbers
+from agent.readings import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+
+    from agent.journal.journal import Journal
+    from agent.seams import Clock
+
+MADE_OF_MEASUREMENTS = {Stream.TELEMETRY, Stream.ALARM}
+
+
+def verb(
+    journal: Journal, uplinks: Collection[str], clock: Clock
+) -> Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]:
+    """Return what answers `{"do": "resend", "uplink": "city"}`.
+
+    It may have `since` (seconds back from now, in this boot), or `numbers` (`[first, last]`) with `stream` and `epoch`.
+    """
+
+    async def resend(request: dict[str, Any]) -> dict[str, Any]:
+        uplink = request.get("uplink")
+        if not isinstance(uplink, str) or uplink not in uplinks:
+            text = _("no uplink '{uplink}'; there are: {uplinks}")
+            raise ControlError(text.format(uplink=uplink, uplinks=", ".join(uplinks) or "-"))
+        try:
+            resent = await journal.resend(uplink, _wanted(request, clock))
+        except (ValueError, TypeError) as error:
+            raise ControlError(_("cannot be understood: {error}").format(error=error)) from None
+        except OSError as error:
+            raise ControlError(_("the card cannot be read: {error}").format(error=error)) from None
+        counted = [ranges.count() for (_epoch, one), ranges in resent.again.items() if one in MADE_OF_MEASUREMENTS]
+        gone = [
+            {"epoch": epoch, "stream": stream.value, "first": first, "last": last}
+            for (epoch, stream), ranges in resent.gone.items()
+            for first, last in ranges
+        ]
+        return {"readings": sum(counted), "gone": gone}
+
+    return resend
+
+
+def _wanted(request: dict[str, Any], clock: Clock) -> Numbers | int | None:
+    """Return the records in question; raises ValueError or TypeError."""
+    if "numbers" in request:
+        first, last = map(int, request["numbers"])
+        if not 0 < first <= last:
+            raise ValueError(f"{first}-{last}")
+        return Numbers(str(request.get("epoch", "")), Stream(request.get("stream", "telemetry")), first, last)
+    if "since" in request:
+        return clock.boottime() - round(float(request["since"]) * 1e9)
+    return None
