@@ -1,0 +1,98 @@
+"""`make campaign SEEDS=N`: plays seed after seed on both cores and says which ones fail, and how to see why."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
+
+from tests.simulation.judge import judge
+from tests.simulation.play import Play
+
+CORES = 2
+SHOWN = 8  # faults of a seed that is replayed
+BORED_AFTER = 5.0  # seconds between two lines of progress
+
+
+class Verdict(NamedTuple):
+    """What one seed came to."""
+
+    seed: int
+    faults: list[str]
+    measured: int
+    seconds: float  # simulated
+    ends: str
+    digest: str
+
+
+def verdict(seed: int) -> Verdict:
+    """Play a seed and judge it."""
+    play = Play(seed)
+    try:
+        play.run()
+        faults = judge(play)
+    except Exception as error:  # noqa: BLE001 - a seed that breaks the simulation itself must not end the campaign
+        faults = [f"{type(error).__name__}: {error}"]
+    ends = " ".join(end.how for end in play.ends)
+    return Verdict(seed, faults, len(play.truth.measured), play.universe.now / 1e9, ends, play.universe.digest())
+
+
+def main(arguments: list[str]) -> int:
+    """Run a campaign, or replay one seed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="how many")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--seed", type=int, help="replay this one alone")
+    parser.add_argument("--verbose", action="store_true", help="with --seed: the end of the trace of events")
+    parser.add_argument("--lines", type=int, default=200, help="with --verbose: so many lines of it")
+    options = parser.parse_args(arguments)
+    if options.seed is not None:
+        return replay(options.seed, options.lines if options.verbose else 0)
+    return campaign(range(options.first, options.first + options.seeds))
+
+
+def replay(seed: int, lines: int) -> int:
+    """Play one seed and show what is wrong with it."""
+    play = Play(seed)
+    play.run()
+    faults = judge(play)
+    for line in list(play.universe.tail)[-lines:] if lines else []:
+        print(line)
+    print(f"seed {seed}, {play.shape.name}: {len(play.truth.measured)} measured, {len(play.city.records)} records came")
+    print(f"runs: {', '.join(f'{end.how} at {end.now / 1e9:.1f} s' for end in play.ends)}")
+    print(f"trace {play.universe.digest()}")
+    for fault in faults[:SHOWN]:
+        print(f"  {fault}")
+    if len(faults) > SHOWN:
+        print(f"  and {len(faults) - SHOWN} more")
+    return bool(faults)
+
+
+def campaign(seeds: range) -> int:
+    """Play all of them on both cores."""
+    began = told = time.monotonic()
+    failed, measured, simulated = 0, 0, 0.0
+    with ProcessPoolExecutor(CORES) as pool:
+        for count, one in enumerate(pool.map(verdict, seeds, chunksize=1), 1):
+            measured += one.measured
+            simulated += one.seconds
+            if one.faults:
+                failed += 1
+                more = f" (and {len(one.faults) - 1} more)" if len(one.faults) > 1 else ""
+                print(f"seed {one.seed}: {one.faults[0][:300]}{more}")
+                print(f"    python -m tests.simulation --seed {one.seed} --verbose", flush=True)
+            if time.monotonic() - told > BORED_AFTER and sys.stderr.isatty():
+                told = time.monotonic()
+                print(f"{count} of {len(seeds)}, {failed} failed", file=sys.stderr)
+    took = time.monotonic() - began
+    print(
+        f"{len(seeds)} seeds ({seeds.start} to {seeds.stop - 1}), {failed} failed; "
+        f"{measured} measurements in {simulated / 86_400:.1f} simulated days, {took:.0f} s ({took / len(seeds):.2f} s a seed)"
+    )
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,169 @@
+"""A broker with a memory of its own, at the far end of a bad line; behind it the city, which reads what arrives."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from agent.uplink.broker import LinkError, LinkFault, RefusedError
+from tests.simulation.universe import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from agent.uplink.broker import Will
+    from tests.simulation.city import City
+    from tests.simulation.universe import Universe
+
+
+@dataclass
+class SimulatedBroker:
+    """Implements `agent.uplink.broker.Broker`; its attributes are its troubles."""
+
+    universe: Universe
+    city: City
+    window: int = 20
+    latency: float = 0.1  # seconds, the most there and the most back
+    down: LinkFault | None = None  # why nobody gets through
+    deaf: bool = False  # what is sent is lost, and nothing comes back
+    refusal: int = 0  # the reason code for what is published on `refused`
+    refused: str = ""  # a topic, or all if empty
+    lose_next: str = ""  # "before": the line breaks with the next message on it; "after": before its acknowledgement
+    withhold_next: bool = False  # the next message is taken and never acknowledged
+    link: SimulatedLink | None = None
+
+    def __post_init__(self) -> None:
+        self.chance = self.universe.chance("broker")
+
+    @asynccontextmanager
+    async def connect(self, will: Will) -> AsyncIterator[SimulatedLink]:
+        """Open a link, which takes its time and may fail."""
+        assert will.payload
+        if self.down is LinkFault.TIMED_OUT:
+            await asyncio.sleep(8.0)
+        await asyncio.sleep(self.chance.uniform(0.001, 3 * self.latency))
+        if self.down is not None:
+            raise LinkError(self.down, "the line is down")
+        link = self.link = SimulatedLink(self)
+        self.universe.tell("connected")
+        try:
+            yield link
+        finally:
+            link.hang_up()
+
+    def drop(self) -> None:
+        """Break the line that stands, if any."""
+        if self.link is not None:
+            self.link.lose()
+
+
+class SimulatedLink:
+    """Implements `agent.uplink.broker.Link`. What is sent arrives in order, up to where the line broke."""
+
+    def __init__(self, broker: SimulatedBroker) -> None:
+        self.window = broker.window
+        self.lost: asyncio.Future[LinkError] = asyncio.get_running_loop().create_future()
+        self._broker = broker
+        self._universe = broker.universe
+        self._waiting: dict[asyncio.Future[int], int] = {}
+        self._life = broker.universe.life
+        self._sent = 0
+        self._arrived = 0
+        self._deliverable: int | None = None  # how many messages arrive in all, once the line is broken
+        self._busy_until = 0
+        self._answers_at = 0
+
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool, properties: Mapping[str, str], content_type: str
+    ) -> asyncio.Future[int]:
+        """Send at least once."""
+        assert content_type
+        assert retain or properties is not None
+        if self._universe.dying:
+            self._universe.die()
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if self.lost.done():
+            future.set_exception(self.lost.result())
+            return future
+        self._sent += 1
+        number = self._sent
+        self._waiting[future] = number
+        self._universe.tell("publish", f"{topic} {number} {crc32(payload):08x}")
+        if len(self._waiting) > self.window:
+            self._universe.fault(f"{len(self._waiting)} messages on the way, the broker takes {self.window}")
+        broker = self._broker
+        if broker.lose_next == "before":
+            broker.lose_next = ""
+            self._universe.within_life(0.0, self.lose_all)
+            return future
+        self._busy_until = max(self._busy_until, self._universe.now + self._delay())
+        self._universe.at(self._busy_until, lambda: self._arrive(number, topic, payload, future))
+        return future
+
+    def _delay(self) -> int:
+        return round(self._broker.chance.uniform(0.0005, self._broker.latency) * SECOND)
+
+    def _arrive(self, number: int, topic: str, payload: bytes, future: asyncio.Future[int]) -> None:
+        broker = self._broker
+        if broker.deaf or (self._deliverable is not None and number > self._deliverable):
+            return
+        self._arrived = number
+        name = topic.rpartition("/")[2]
+        code = broker.refusal if broker.refusal and broker.refused in {"", name} else 0
+        if not code:
+            broker.city.take(topic, payload)
+        if self._universe.life != self._life or future not in self._waiting:
+            return
+        if broker.lose_next == "after":
+            broker.lose_next = ""
+            self.lose()
+            return
+        if broker.withhold_next and not code:
+            broker.withhold_next = False
+            return
+        self._answers_at = max(self._answers_at, self._universe.now + self._delay())
+        self._universe.at(self._answers_at, lambda: self._answer(future, code))
+
+    def _answer(self, future: asyncio.Future[int], code: int) -> None:
+        if self._universe.life != self._life or future not in self._waiting or self._broker.deaf:
+            return
+        number = self._waiting.pop(future)
+        self._universe.tell("answer", f"{number} {code:#x}")
+        if future.done():
+            return
+        if code:
+            future.set_exception(RefusedError(code, f"reason {code:#x}"))
+        else:
+            future.set_result(0)
+
+    async def goodbye(self) -> None:
+        """Disconnect in good order."""
+        self._universe.tell("goodbye")
+
+    def lose_all(self) -> None:
+        """Break the line; nothing that is on it arrives."""
+        self._deliverable = self._arrived
+        self.lose()
+
+    def lose(self) -> None:
+        """Break the line: what is on it arrives, or only a part."""
+        self.hang_up()
+        error = LinkError(LinkFault.CLOSED, "the line broke")
+        if self.lost.done():
+            return
+        self._universe.tell("line lost")
+        self.lost.set_result(error)
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(error)
+        self._waiting.clear()
+
+    def hang_up(self) -> None:
+        """Have no more of it, at this end; also what a kill does."""
+        if self._broker.link is self:
+            self._broker.link = None
+        if self._deliverable is None:
+            self._deliverable = self._broker.chance.randint(self._arrived, self._sent)

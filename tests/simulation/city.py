@@ -1,0 +1,77 @@
+"""The city's end: the reference receiver, and beside it a plain record of what came, by which both are judged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
+
+from agent.receiver import PACKED, Receiver, unpack
+
+if TYPE_CHECKING:
+    from agent.receiver import Series
+    from tests.simulation.universe import Universe
+
+
+class Name(NamedTuple):
+    """Names a record for ever."""
+
+    epoch: str
+    stream: str
+    number: int
+
+
+@dataclass(slots=True)
+class Arrived:
+    """A record as it came first."""
+
+    name: Name
+    topic: str
+    boot: str
+    boottime: float  # seconds: the record's own instant
+    fields: dict[str, Any]
+    utc: float | None = None  # as the receiver dates it
+    uncertainty: float | None = None
+
+
+@dataclass
+class City:
+    """Takes what the broker took; it misses nothing and forgets nothing."""
+
+    universe: Universe
+    receiver: Receiver = field(default_factory=Receiver)
+    records: dict[Name, Arrived] = field(default_factory=dict)  # in the order in which they came
+    health: dict[str, Any] = field(default_factory=dict)  # the last one
+
+    def take(self, topic: str, payload: bytes) -> None:
+        """Take one message."""
+        lane = topic.rpartition("/")[2]
+        self.universe.tell("arrived", f"{lane} {crc32(payload):08x}")
+        if lane == "health":
+            self.health = json.loads(payload)
+        if lane not in PACKED:
+            return
+        head, *items = unpack(payload)
+        for number, fields in enumerate(items, head["v"]):
+            name = Name(head["epoch"], head["stream"], number)
+            one = Arrived(name, lane, head["boot"], head["boottime"] + fields.get("t", 0.0), fields)
+            known = self.records.setdefault(name, one)
+            if known is not one and not _same(known, one):
+                self.universe.fault(f"{name} came twice and says two things: {known.fields} and {fields}")
+        for record in self.receiver.take(topic, payload):
+            mine = self.records[_name(record.series, record.number)]
+            mine.utc, mine.uncertainty = record.utc, record.uncertainty
+
+
+def _name(series: Series, number: int) -> Name:
+    return Name(series.epoch, series.stream, number)
+
+
+def _same(one: Arrived, other: Arrived) -> bool:
+    """Times are relative to the pack, and what a restart closed is another pack: half a millisecond may be rounded."""
+    return (
+        one.boot == other.boot
+        and abs(one.boottime - other.boottime) < 0.003
+        and {**one.fields, "t": 0} == {**other.fields, "t": 0}
+    )

@@ -1,0 +1,274 @@
+"""What goes wrong in one simulation, and when: all of it from the seed."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.config.load import load
+from agent.uplink.broker import LinkFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from agent.config.model import Config
+    from tests.simulation.play import Play
+
+QUIET = 300.0  # seconds at the end in which nothing goes wrong, and everything must come to an end
+REFUSALS = (0x80, 0x83, 0x87, 0x89, 0x93, 0x97, 0x95)  # reason codes of MQTT 5, section 2.4
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The size of a simulation."""
+
+    name: str
+    hours: float
+    pace: float  # how slowly the devices speak
+
+
+SHAPES = (
+    Shape("ten minutes", 1 / 6, 0.5),
+    Shape("an hour", 1.0, 4.0),
+    Shape("a day", 24.0, 60.0),
+)
+
+
+def shape_of(chance: Random) -> Shape:
+    """Draw a shape: mostly short ones."""
+    return chance.choices(SHAPES, weights=(40, 20, 1))[0]
+
+
+def configuration(chance: Random, shape: Shape) -> Config:
+    """Draw a configuration."""
+    interval = chance.choice([1, 2, 5, 10, 10, 30])
+    return load(f"""
+        [gateway]
+        id = "pkt-0001"
+        [uplinks.city]
+        url = "mqtt://city:1883"
+        window = {chance.choice([2, 3, 10, 20])}
+        ack_within = "{chance.choice([2, 10])} s"
+        live_within = "{chance.choice([5, 30])} s"
+        compression = "{chance.choice(["deflate", "deflate", "none"])}"
+        [journal]
+        commit_interval = "{interval} s"
+        young_limit = "{chance.choice([64, 64, 128, 1024])} KiB"
+        limit = "{chance.choice([1, 256])} MiB"
+        pack_within = "{chance.choice([0, 1, 1, 5])} s"
+        pack_size = {chance.choice([3, 20, 100])}
+        hold_undated = "{chance.choice([0, 30, 600])} s"
+        [devices.air-1]
+        driver = "plantower"
+        port = "/dev/air"
+        warm_up = "0 s"
+        silent_after = "{round(60 * shape.pace)} s"
+        [devices.level-1]
+        driver = "a02yyuw"
+        port = "/dev/level"
+        mount_height = 5.0
+        silent_after = "{round(30 * shape.pace)} s"
+        [[devices.level-1.alarms]]
+        name = "flood"
+        quantity = "water_level"
+        above = 4.0
+        clear = 3.0
+        [devices.meter-1]
+        driver = "sdm120"
+        port = "/dev/meter"
+        every = "{round(20 * shape.pace)} s"
+        silent_after = "{round(90 * shape.pace)} s"
+        [devices.panic-1]
+        driver = "button"
+        pin = 27
+        [devices.rain-1]
+        driver = "rain_gauge"
+        pin = 17
+        [devices.siren-1]
+        driver = "siren"
+        pin = 22
+        sounds_for = ["panic-1"]
+    """)
+
+
+# --- troubles --------------------------------------------------------------------------------------------------------
+
+Trouble = tuple[float, "Callable[[Play], None]"]  # seconds from the beginning, and what happens
+
+
+def troubles(chance: Random, seconds: float) -> list[Trouble]:
+    """Draw what goes wrong. Each kind is drawn often, seldom or not at all: pure cases are told apart best."""
+    drawn: list[Trouble] = []
+    kinds: list[tuple[int, Callable[[Random], list[tuple[float, Callable[[Play], None]]]]]] = [
+        (8, _kill),
+        (3, _power),
+        (2, _stop),
+        (6, _outage),
+        (8, _break),
+        (4, _refusal),
+        (5, _card),
+        (2, _young),
+        (4, _clock),
+        (2, _device),
+    ]
+    for most, kind in kinds:
+        count = chance.choice([0, 0, 1, chance.randint(0, most), chance.randint(0, most)])
+        for _ in range(count):
+            at = chance.uniform(0, seconds)
+            drawn += [(at + after, call) for after, call in kind(chance)]
+    return sorted(drawn, key=lambda one: one[0])
+
+
+def _moment(chance: Random) -> int:
+    """Draw at which of the disk's operations from now on: 0 is between them all."""
+    return chance.choice([0, chance.randint(1, 8), chance.randint(1, 60)])
+
+
+def _kill(chance: Random) -> list[Trouble]:
+    moment = _moment(chance)
+    return [(0.0, lambda play: play.kill(moment))]
+
+
+def _power(chance: Random) -> list[Trouble]:
+    moment = _moment(chance)
+    return [(0.0, lambda play: play.cut_power(moment))]
+
+
+def _stop(chance: Random) -> list[Trouble]:
+    del chance
+    return [(0.0, lambda play: play.stop_agent())]
+
+
+def _outage(chance: Random) -> list[Trouble]:
+    lasts = chance.choice([chance.uniform(1, 20), chance.uniform(20, 1500)])
+    how = chance.choice(["down", "slow", "deaf"])
+
+    def begin(play: Play) -> None:
+        play.universe.tell("outage", f"{how} {lasts:.0f}")
+        if how == "deaf":
+            play.broker.deaf = True
+            return
+        play.broker.down = LinkFault.UNREACHABLE if how == "down" else LinkFault.TIMED_OUT
+        play.broker.drop()
+
+    def end(play: Play) -> None:
+        play.broker.down = None
+        play.broker.deaf = False
+        play.universe.tell("outage over")
+
+    return [(0.0, begin), (lasts, end)]
+
+
+def _break(chance: Random) -> list[Trouble]:
+    how = chance.choice(["now", "before", "after", "withhold"])
+
+    def break_(play: Play) -> None:
+        play.universe.tell("break", how)
+        if how == "now":
+            play.broker.drop()
+        elif how == "withhold":
+            play.broker.withhold_next = True
+        else:
+            play.broker.lose_next = how
+
+    return [(0.0, break_)]
+
+
+def _refusal(chance: Random) -> list[Trouble]:
+    code = chance.choice(REFUSALS)
+    topic = chance.choice(["", "live", "history", "alarms", "ledger", "anchors"])
+    lasts = chance.uniform(1, 300)
+
+    def begin(play: Play) -> None:
+        play.universe.tell("refusal", f"{code:#x} {topic or 'all'} {lasts:.0f}")
+        play.broker.refusal, play.broker.refused = code, topic
+
+    def end(play: Play) -> None:
+        play.broker.refusal = 0
+        if code == 0x95:  # set aside until the next connection
+            play.broker.drop()
+
+    return [(0.0, begin), (lasts, end)]
+
+
+def _card(chance: Random) -> list[Trouble]:
+    how = chance.choice(["stall", "stall", "full", "read_only", "sync", "write", "create", "remove", "read"])
+    lasts = chance.choice([0.0, chance.uniform(1, 300)])
+    times = chance.choice([1, 1, 3])
+
+    def begin(play: Play) -> None:
+        play.card_trouble(how)
+        match how:
+            case "stall":
+                play.stall = 60.0
+            case "full":
+                play.card.capacity = play.card.used() + chance_bytes
+            case "read_only":
+                play.card.read_only = True
+            case "read":
+                play.card.refuse("read", errno.EIO, times=1)
+            case _:
+                code = errno.EIO if how == "sync" else errno.ENOSPC
+                play.card.refuse(how, code, times=times)
+
+    def end(play: Play) -> None:
+        play.stall = 0.0
+        play.card.heal()
+        play.card_well()
+
+    chance_bytes = chance.randint(0, 5000)
+    return [(0.0, begin), (lasts, end)]
+
+
+def _young(chance: Random) -> list[Trouble]:
+    how = chance.choice(["full", "write", "create"])
+    lasts = chance.uniform(1, 100)
+    extra = chance.randint(0, 3000)
+
+    def begin(play: Play) -> None:
+        play.young_trouble(how)
+        if how == "full":
+            play.young.capacity = play.young.used() + extra
+        else:
+            play.young.refuse(how, errno.ENOSPC)
+
+    def end(play: Play) -> None:
+        play.young.heal()
+        play.young_well()
+
+    return [(0.0, begin), (lasts, end)]
+
+
+def _clock(chance: Random) -> list[Trouble]:
+    how = chance.choice(["step", "step", "alone", "again"])
+    by = chance.choice([-1, 1]) * chance.choice([0.04, 1.0, 3600.0, 86_400.0 * 300])
+
+    def begin(play: Play) -> None:
+        match how:
+            case "step":
+                play.clock.step(by)
+            case "alone":
+                play.clock.be_alone()
+            case _:
+                play.clock.be_set()
+
+    return [(0.0, begin), (chance.uniform(1, 900), lambda play: play.clock.be_set())]
+
+
+def _device(chance: Random) -> list[Trouble]:
+    which = chance.choice(["/dev/air", "/dev/level", "/dev/meter"])
+    lasts = chance.uniform(1, 300)
+    how = chance.choice(["unplug", "quiet"])
+
+    def set_(play: Play, *, well: bool) -> None:
+        play.universe.tell("device", f"{which} {how} {'over' if well else ''}")
+        if how == "quiet":
+            play.devices[which].quiet = not well
+        elif well:
+            play.sockets[which].there = True
+        else:
+            play.sockets[which].unplug()
+
+    return [(0.0, lambda play: set_(play, well=False)), (lasts, lambda play: set_(play, well=True))]

@@ -1,0 +1,75 @@
+"""The agent's world, made up: implements `agent.world.World` for one run of the agent."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from random import Random
+
+    from agent.config.model import Uplink
+    from agent.control import Verb
+    from tests.simulation.broker import SimulatedBroker
+    from tests.simulation.clock import SimulatedClock
+    from tests.simulation.disk import SimulatedDisk
+    from tests.simulation.ports import SimulatedGpio, SimulatedSerial
+
+
+@dataclass
+class SimulatedWorld:
+    """Everything but the loop."""
+
+    clock: SimulatedClock
+    random: SimulatedRandom
+    young: SimulatedDisk
+    card: SimulatedDisk
+    serial: SimulatedSerial
+    pins: SimulatedGpio
+    brokers: Mapping[str, SimulatedBroker]
+    manager: Manager
+
+    def gpio(self) -> SimulatedGpio:
+        """Return the pins."""
+        return self.pins
+
+    def broker(self, uplink: Uplink) -> SimulatedBroker:
+        """Return the broker of an uplink."""
+        return self.brokers[uplink.id]
+
+    @asynccontextmanager
+    async def control(self, verbs: Mapping[str, Verb]) -> AsyncIterator[None]:
+        """Have nobody ask."""
+        assert verbs
+        yield
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass(frozen=True)
+class SimulatedRandom:
+    """Implements `agent.seams.Random`."""
+
+    chance: Random
+
+    def uniform(self, low: float, high: float) -> float:
+        """Return a number between two."""
+        return self.chance.uniform(low, high)
+
+    def bits(self, count: int) -> int:
+        """Return so many random bits."""
+        return self.chance.getrandbits(count)
+
+
+class Manager:
+    """Implements `agent.seams.Notifier`: nobody started us."""
+
+    def notify(self, *states: str) -> None:
+        """Hear nothing."""
+
+    def watchdog(self) -> float | None:
+        """Return that nobody waits."""
+        return None
