@@ -32,7 +32,8 @@ _ZLIB_HEADER = b"\x78\x9c"
 
 def encode(records: Iterable[Record], base: int) -> bytes:
     """Return records as JSON objects joined by commas; times are seconds after `base` (boottime in nanoseconds)."""
-    return _utf8(",".join([_text(record, base) for record in records]))
+    texts = [_reading(one, base) if isinstance(one, Reading) else _other(one, base) for one in records]
+    return _utf8(",".join(texts))
 
 
 def deflate(records: bytes) -> bytes:
@@ -89,19 +90,6 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "replace")  # half a surrogate pair, from some device's text, becomes a question mark
 
 
-def _text(record: Record, base: int) -> str:
-    time = f'"t":{(record.at - base) / 1e9:.3f}}}'
-    if isinstance(record, Reading):
-        return _reading(record) + time
-    if isinstance(record, AlarmEvent):
-        fields = _alarm(record)
-    elif isinstance(record, Anchor):
-        fields = _anchor(record)
-    else:
-        fields = _ledger(record, base)
-    return f"{_dump(fields)[:-1]},{time}"
-
-
 @lru_cache(maxsize=4096)
 def _named(device: str, quantity: str, unit: str) -> str:
     fields = {"n": f"{device}/{quantity}"}
@@ -110,22 +98,37 @@ def _named(device: str, quantity: str, unit: str) -> str:
     return _dump(fields)[:-1] + ","
 
 
-def _reading(reading: Reading) -> str:
-    value = reading.value
+def _reading(reading: Reading, base: int) -> str:
+    value = reading.value  # put together by hand: all else is rare, but this runs with each reading
+    end = f'"t":{(reading.at - base) / 1e9:.3f}}}'
+    if reading.partial:
+        end = '"partial":true,' + end
     if isinstance(value, bool):
-        text = f'{_named(reading.device, reading.quantity, "")}"vb":{"true" if value else "false"},'
-    elif isinstance(value, str):
-        text = f'{_named(reading.device, reading.quantity, "")}"vs":{_dump(value)},'
-    elif value is not None and _can_be_said(value):
-        text = f'{_named(reading.device, reading.quantity, reading.unit)}"v":{value!r},'
-    else:
+        return f'{_named(reading.device, reading.quantity, "")}"vb":{"true" if value else "false"},{end}'
+    if isinstance(value, str):
+        return f'{_named(reading.device, reading.quantity, "")}"vs":{_dump(value)},{end}'
+    if value is None or not _can_be_said(value):
         state = reading.reason.value if reading.reason else "invalid"
-        text = f'{_named(reading.device, f"{reading.quantity}:state", "")}"vs":"{state}",'
-    return text + '"partial":true,' if reading.partial else text
+        return f'{_named(reading.device, f"{reading.quantity}:state", "")}"vs":"{state}",{end}'
+    return f'{_named(reading.device, reading.quantity, reading.unit)}"v":{value!r},{end}'
 
 
 def _can_be_said(value: Value) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def _other(record: AlarmEvent | Anchor | LedgerEntry, base: int) -> str:
+    if isinstance(record, AlarmEvent):
+        fields = _alarm(record)
+    elif isinstance(record, Anchor):
+        fields = _anchor(record)
+    else:
+        fields = _ledger(record, base)
+    return _dump(fields | {"t": _seconds(record.at - base)})
+
+
+def _seconds(nanoseconds: int) -> float:
+    return round(nanoseconds / 1e6) / 1000
 
 
 def _alarm(event: AlarmEvent) -> dict[str, Any]:
@@ -157,7 +160,7 @@ def _ledger(entry: LedgerEntry, base: int) -> dict[str, Any]:
     if entry.count:
         fields["count"] = entry.count
     if entry.device:
-        since, until = (round((at - base) / 1e6) / 1000 for at in (entry.since, entry.until))
+        since, until = _seconds(entry.since - base), _seconds(entry.until - base)
         fields |= {"device": entry.device, "quantity": entry.quantity, "since": since, "until": until}
     if entry.stream:
         fields |= {"stream": entry.stream, "epoch": entry.epoch, "first": entry.first}

@@ -66,7 +66,7 @@ class Keeping:
     def full(self) -> bool:
         """Whether a new file is due; while none can be had, memory is let to have as much before the next try."""
         young = self._young
-        return young.full if young.begun else self._unkept_bytes >= self._limit // FILES
+        return young.full and (young.begun or self._unkept_bytes >= self._limit // FILES)
 
     def write(self, kind: Kind, payload: bytes) -> None:
         """Write a frame at once, or with the others of the `with` that is open."""
