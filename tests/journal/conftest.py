@@ -57,13 +57,14 @@ class Bench:
         self._counter = itertools.count()
         self._opened = []
 
-    def open(self, *, uplinks=("city",), card=None, young=None, **limits) -> Journal:
+    def open(self, *, uplinks=("city",), card=None, young=None, quotas=None, **limits) -> Journal:
         journal = Journal(
             young=young or self.young,
             card=card or self.card,
             clock=self.clock,
             random=self.chance,
             uplinks=uplinks,
+            quotas=quotas or {},
             limits=Limits(**{"commit_interval": 3600.0, "pack_within": 60.0} | limits),
             log=logs.get("journal"),
         )

@@ -1,0 +1,186 @@
+"""Room: what is left to others, what an uplink may take, and what is taken ahead of need."""
+
+import errno
+
+from agent.host.disk import Folder
+from agent.journal.card import SEGMENT_SIZE
+from agent.journal.pack import Lane
+from agent.journal.spare import NAME, SIZE
+from agent.readings import Stream
+from tests.journal.packs import drain
+from tests.journal.test_losses import alarm, fetched, ledger, packs_of
+
+MIB = 1 << 20
+
+
+class Shared(Folder):
+    """A disk of so many bytes, of which others take some."""
+
+    total = 64 * MIB
+    others = 0
+
+    def free(self):
+        return max(0, self.total - self.others - sum(path.stat().st_size for path in self.path.iterdir()))
+
+    def create(self, name):
+        file = super().create(name)
+        append = file.append
+
+        def limited(data):
+            if len(data) > self.free():
+                raise OSError(errno.ENOSPC, "No space left on device")
+            append(data)
+
+        file.append = limited
+        return file
+
+
+async def segments(journal, bench, count):
+    """Append and commit, one segment each: 100 readings and an alarm."""
+    for number in range(count):
+        journal.append(Stream.TELEMETRY, bench.readings(100))
+        journal.append(Stream.ALARM, [alarm(bench, number)])
+        await journal.commit()
+        journal._card.close()
+
+
+async def dropped(journal, uplink="city"):
+    """Return what the ledger says was given up."""
+    await packs_of(journal, uplink, Lane.LEDGER)
+    return [one for one in ledger(journal, uplink) if one["n"] == "dropped"]
+
+
+# --- the reserve ---------------------------------------------------------------------------------------------------
+
+
+async def test_when_others_fill_the_disk_the_oldest_telemetry_makes_room_and_alarms_stay(bench):
+    card = Shared(bench.card.path)
+    journal = bench.open(card=card, reserve=8 * 1024)
+    await segments(journal, bench, 20)
+    card.others = card.total - (card.total - card.free()) - 1024
+    await journal.commit()
+    await journal.commit()
+
+    assert card.free() >= 8 * 1024
+    gone = await dropped(journal)
+    assert {(one["stream"], one["why"]) for one in gone} == {("telemetry", "reserve")}
+    assert gone[0]["first"] == 1
+    bench.let_go()
+    bench.power_cut()
+    reopened = bench.open(card=card, pack_within=0)
+    assert len(await packs_of(reopened, lane=Lane.ALARMS)) == 20
+    assert await fetched(reopened) == list(range(sum(one["count"] for one in gone), 2000))
+
+
+async def test_health_says_that_the_reserve_is_not_free_until_it_is(bench):
+    card = Shared(bench.card.path)
+    journal = bench.open(card=card, reserve=MIB)
+    await segments(journal, bench, 2)
+    card.others = card.total - MIB // 2
+    await journal.commit()
+    assert "1 MiB shall be" in journal.status().faults["reserve"]
+
+    card.others = 0
+    await journal.commit()
+    assert "reserve" not in journal.status().faults
+
+
+async def test_a_disk_without_a_reserve_is_used_to_the_end(bench):
+    card = Shared(bench.card.path)
+    journal = bench.open(card=card, reserve=0)
+    await segments(journal, bench, 3)
+    card.others = card.total - card.total // 4
+    await journal.commit()
+
+    assert await dropped(journal) == []
+    assert journal.status().faults == {}
+
+
+# --- room that is taken ahead of need ------------------------------------------------------------------------------
+
+
+async def test_on_a_card_that_others_have_filled_an_alarm_still_finds_room_and_health_says_why(bench):
+    card = Shared(bench.card.path)
+    journal = bench.open(card=card, reserve=0)
+    await segments(journal, bench, 2)
+    card.others = card.total - sum(path.stat().st_size for path in card.path.iterdir())
+    journal.append(Stream.ALARM, [alarm(bench, 7)])
+    await journal.commit()
+
+    assert "ahead of need" in journal.status().faults["card"]
+    bench.power_cut()
+    assert len(await packs_of(bench.open(card=card, pack_within=0), lane=Lane.ALARMS)) == 3
+
+    card.others = 0
+    await journal.commit()
+    assert journal.status().faults == {}
+    assert card.size(NAME) == SIZE
+
+
+async def test_the_room_is_taken_once_and_not_at_each_start(bench):
+    for _ in range(3):
+        await bench.open().commit()
+        bench.let_go()
+        spare = bench.card.path / NAME
+        made = spare.stat().st_ino, spare.stat().st_mtime_ns
+        assert made == (spare.stat().st_ino, spare.stat().st_mtime_ns)
+    assert spare.stat().st_size == SIZE
+
+
+# --- quotas --------------------------------------------------------------------------------------------------------
+
+
+async def test_an_uplink_that_is_down_for_ever_loses_what_is_beyond_its_quota_and_no_other_does(bench):
+    journal = bench.open(uplinks=("city", "agency"), quotas={"agency": 8 * 1024})
+    await segments(journal, bench, 20)
+    city = journal.outbox("city")
+    for lane in (Lane.ALARMS, Lane.HISTORY, Lane.LIVE):
+        for pack in await packs_of(journal, "city", lane):
+            city.done(pack)
+    await journal.commit()
+    await journal.commit()
+
+    gone = await dropped(journal, "agency")
+    assert {(one["stream"], one["why"], one["uplink"]) for one in gone} == {("telemetry", "quota", "agency")}
+    count = sum(one["count"] for one in gone)
+    assert 0 < count < 2000
+    assert journal.status().card_bytes <= 8 * 1024 + 4096
+    assert await fetched(journal, "agency") == list(range(count, 2000))
+    assert len(await packs_of(journal, "agency", Lane.ALARMS)) == 20
+    assert journal.status().waiting["city"]["telemetry"] == 0
+
+
+async def test_what_another_uplink_within_its_quota_still_waits_for_is_not_given_up(bench):
+    journal = bench.open(uplinks=("city", "agency"), quotas={"agency": 4 * 1024})
+    await segments(journal, bench, 20)
+
+    assert await dropped(journal, "agency") == []
+    assert await fetched(journal, "agency") == list(range(2000))
+
+
+async def test_a_quota_holds_for_the_only_uplink_too_and_survives_a_crash(bench):
+    journal = bench.open(quotas={"city": 8 * 1024})
+    await segments(journal, bench, 20)
+    await journal.commit()
+    gone = await dropped(journal)
+    count = sum(one["count"] for one in gone)
+    bench.let_go()
+
+    reopened = bench.open(quotas={"city": 8 * 1024}, pack_within=0)
+    assert count > 0
+    assert await fetched(reopened) == list(range(count, 2000))
+    assert await dropped(reopened) == gone
+
+
+async def test_alarms_go_too_when_there_is_nothing_else_to_give_up(bench):
+    journal = bench.open(quotas={"city": 8 * 1024})
+    for number in range(400):
+        journal.append(Stream.ALARM, [alarm(bench, number)])
+        await journal.commit()
+        if number % 20 == 19:
+            journal._card.close()
+
+    gone = await dropped(journal)
+    assert {one["stream"] for one in gone} == {"alarm"}
+    assert journal.status().card_bytes < SEGMENT_SIZE
+    assert drain(journal.outbox("city"), Lane.ALARMS)
