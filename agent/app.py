@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from agent import logs, senml
+from agent import logs, resend, senml
 from agent.backoff import Backoff
+from agent.gnss import Gnss
 from agent.health import Health
 from agent.journal.journal import Journal
 from agent.readings import Anchor, Stream
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from agent.config.model import Config, Device, Uplink
+    from agent.control import Verb
     from agent.journal.pack import Pack
     from agent.sampler.output import Sounding
     from agent.uplink.publisher import Presence
     from agent.world import World
 
 CLOCK_EVERY = 5.0  # seconds between two looks at the wall clock
+BOOTS_EVERY = 60.0  # seconds between two notes of how long a boot has run that cannot be dated yet
 LEDGER_EVERY = 60.0  # seconds between two statements of what was withheld
 HEALTH_EVERY = 60.0  # seconds between two health documents while nothing changes
 HEALTH_LOOK = 1.0  # seconds after which a change of any state is published
@@ -58,7 +62,8 @@ class Agent:
         self._log = logs.get("agent")
         self._repeats = logs.Repeats()
         self._withheld = Withheld()
-        self._timekeeper = Timekeeper(self._clock)
+        self._gnss = Gnss(dates=config.clock.gnss == "source")
+        self._timekeeper = Timekeeper(self._clock, self._gnss)
         self._buses: dict[str, Bus] = {}
         self._soundings: dict[str, Sounding] = {}
         self._started = self._clock.boottime()
@@ -91,6 +96,7 @@ class Agent:
     def _recall(self) -> None:
         """Take up what the last run left: its anchors and, if it was in this boot, its open tallies."""
         self._timekeeper.recall(Anchor(*fields) for fields in self._journal.kept("anchors") or [])
+        self._timekeeper.recall_boots(tuple(fields) for fields in self._journal.kept("boots") or [])
         same_boot = self._journal.kept("boot") == self._clock.boot
         for device in self._config.devices:
             memory = self._journal.kept(f"withheld/{device}")
@@ -108,6 +114,7 @@ class Agent:
             withheld=self._withheld,
             log=logs.get("sampler"),
             repeats=self._repeats,
+            on_time=self._gnss.take,
         )
 
     def _publisher(self, uplink: Uplink) -> Publisher:
@@ -127,7 +134,7 @@ class Agent:
         status: dict[str, Any] = {"state": presence.value, "version": self._version, "boot": self._clock.boot}
         dated = self._timekeeper.date(self._clock.boot, self._clock.boottime())
         if dated is not None:
-            status["since"] = round(dated.utc / 1e9, 3)
+            status |= {"since": round(dated.utc / 1e9, 3), "uncertainty": float(f"{dated.uncertainty:.3g}")}
         return json.dumps(status, separators=(",", ":")).encode()
 
     def _encoder(self, uplink: Uplink) -> Callable[[Pack], bytes | None]:
@@ -139,7 +146,10 @@ class Agent:
             dated = self._timekeeper.date(pack.boot, pack.base)
             if dated is None and pack.stream is Stream.TELEMETRY and self._clock.boottime() < self._started + hold:
                 return None
-            return senml.payload(pack, self._config.gateway.id, dated, compress=compress, uplink=uplink.id)
+            not_before = self._timekeeper.not_before(pack.boot, pack.base) if dated is None else None
+            return senml.payload(
+                pack, self._config.gateway.id, dated, not_before=not_before, compress=compress, uplink=uplink.id
+            )
 
         return encode
 
@@ -183,7 +193,10 @@ class Agent:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end in order within 5 s: samplers, withheld, publishers, the last commit."""
-        verbs = {"status": lambda _request: self._health.document()}
+        verbs: dict[str, Verb] = {
+            "status": lambda _request: self._health.document(),
+            "resend": resend.verb(self._journal, self._config.uplinks, self._clock),
+        }
         async with self._world.control(verbs), asyncio.TaskGroup() as group:
             samplers = [
                 group.create_task(supervise(work, self._pipelines[name], self._clock, self._random), name=name)
@@ -245,13 +258,21 @@ class Agent:
                 self._log.error("does_not_stop", task=task.get_name())
 
     async def _keep_time(self) -> None:
+        kept_at = -math.inf
         while True:
-            anchor = self._timekeeper.look()
-            if anchor is not None:
-                self._journal.append(Stream.ANCHOR, [anchor])
+            anchors = self._timekeeper.look()
+            if anchors:
+                self._journal.append(Stream.ANCHOR, anchors)
                 fields = [[a.boot, a.at, a.utc, a.uncertainty, a.source] for a in self._timekeeper.memory()]
                 self._journal.keep("anchors", fields)
-                self._log.info("clock_anchored", source=anchor.source, uncertainty=anchor.uncertainty)
+                for anchor in anchors:
+                    earlier = anchor.boot if anchor.boot != self._clock.boot else None
+                    self._log.info("clock_anchored", source=anchor.source, uncertainty=anchor.uncertainty, boot=earlier)
+            now = self._clock.boottime()
+            is_dated = self._timekeeper.date(self._clock.boot, now) is not None
+            if anchors or (not is_dated and now - kept_at >= BOOTS_EVERY * 1e9):  # else the next anchor tells
+                kept_at = now
+                self._journal.keep("boots", self._timekeeper.boots())
             for publisher in self._publishers.values():
                 publisher.poke()  # what was held back may be datable now, or held for long enough
             await asyncio.sleep(CLOCK_EVERY)

@@ -49,16 +49,20 @@ class Health:
     def document(self) -> dict[str, Any]:
         """Return everything, ready for JSON. Times are seconds; `ago` counts back from now."""
         state = self._timekeeper.state()
+        now = self._timekeeper.date(self._clock.boot, self._clock.boottime())
         journal = self._journal.status()
         document: dict[str, Any] = {
             "gateway": self._gateway,
             "version": self._version,
             "running_for": self._seconds_since(self._started),
-            "utc": round(self._clock.utc() / 1e9, 3),
+            "utc": round(now.utc / 1e9, 3) if now is not None else None,
             "clock": {
                 "synchronised": state.sync is not None,
                 "source": state.sync.source if state.sync else None,
                 "uncertainty": state.uncertainty,
+                "floor": round(state.floor / 1e9, 3),
+                "wall": round(self._clock.utc() / 1e9, 3),
+                "fault": state.fault,
             },
             "devices": {name: self._device(pipeline) for name, pipeline in self._pipelines.items()},
             "journal": {
@@ -83,13 +87,14 @@ class Health:
     def states(self) -> tuple[str, ...]:
         """Return what makes health worth publishing at once when it changes."""
         uplinks = [publisher.snapshot() for publisher in self._publishers.values()]
+        clock = self._timekeeper.state()
         return (
             *(self._state(pipeline) for pipeline in self._pipelines.values()),
             *(f"{name} {' '.join(pipeline.faults)}" for name, pipeline in self._pipelines.items()),  # kinds, not counts
             *(f"{one.state} {one.fault} {one.reconnects}" for one in uplinks),
             *self._journal.status().faults,
             *self.failures,
-            str(self._timekeeper.state().sync is not None),
+            f"{clock.sync is not None} {clock.fault}",
         )
 
     def _device(self, pipeline: Pipeline) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Anchor:
     at: int  # boottime in nanoseconds
     utc: int  # nanoseconds since 1970
     uncertainty: float  # seconds
-    source: str
+    source: str  # "kernel", "timesyncd", "gnss", or "estimate": between the boots before and after
 
 
 @dataclass(slots=True)

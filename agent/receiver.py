@@ -9,15 +9,19 @@ from __future__ import annotations
 import json
 import sys
 import zlib
+from bisect import insort
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from agent.journal.ranges import Ranges
+from agent.readings import Anchor
+from agent.timekeeper import SECOND, Dated, date_by
 
 ROOT = "roadside/v1/"
 PACKED = frozenset({"live", "history", "alarms", "anchors", "ledger"})
 LARGEST = 16 << 20  # bytes inflated; more is no pack
 LARGEST_WHOLE = 1 << 53  # of a record's number: what every JSON parser keeps exactly
+LATEST = 1e30  # seconds: no calendar goes so far, and nanoseconds do
 LARGEST_NUMBER = sys.float_info.max
 
 
@@ -46,13 +50,6 @@ class Received(NamedTuple):
     was_undated: bool = False  # it was returned before, without a time
 
 
-class Dated(NamedTuple):
-    """UTC of a boottime."""
-
-    utc: float
-    uncertainty: float
-
-
 @dataclass(slots=True)
 class Account:
     """What is known of one series."""
@@ -79,8 +76,8 @@ class Receiver:
 
     def __init__(self) -> None:
         self.accounts: dict[Series, Account] = {}
-        self._anchors: dict[str, list[tuple[float, Dated]]] = {}  # by boot
-        self._undated: dict[str, list[tuple[Received, float, float]]] = {}  # by boot: with base and time, in seconds
+        self._anchors: dict[str, list[Anchor]] = {}  # by boot, ordered by boottime
+        self._undated: dict[str, list[tuple[Received, int, float]]] = {}  # by boot: with boottime (ns) and time (s)
 
     def take(self, topic: str, payload: bytes) -> list[Received]:
         """Return the records of a message that are new, and earlier ones that it dates.
@@ -111,29 +108,24 @@ class Receiver:
         time = one.fields.get("t", 0.0)
         if one.lane == "ledger":
             self._note(one, head)
-        dated = head.dated or self._date(head.boot, head.boottime)
+        dated = head.dated or date_by(self._anchors.get(head.boot, ()), head.boottime)
         if dated is None:
             self._undated.setdefault(head.boot, []).append((one, head.boottime, time))
         else:
-            one = one._replace(utc=dated.utc + time, uncertainty=dated.uncertainty)
+            one = _dated(one, dated, time)
         return [one, *self._anchor(one.fields)] if one.lane == "anchors" else [one]
 
     def _anchor(self, fields: dict[str, Any]) -> list[Received]:
         boot = fields["boot"]
-        self._anchors.setdefault(boot, []).append((fields["at"], Dated(fields["utc"], fields["uncertainty"])))
+        at, utc = (round(fields[name] * SECOND) for name in ("at", "utc"))
+        anchors = self._anchors.setdefault(boot, [])
+        insort(anchors, Anchor(boot, at, utc, fields["uncertainty"], ""), key=lambda anchor: anchor.at)
         late = []
         for one, boottime, time in self._undated.pop(boot, []):
-            dated = self._date(boot, boottime)
+            dated = date_by(anchors, boottime)
             if dated is not None:
-                late.append(one._replace(utc=dated.utc + time, uncertainty=dated.uncertainty, was_undated=True))
+                late.append(_dated(one, dated, time)._replace(was_undated=True))
         return late
-
-    def _date(self, boot: str, boottime: float) -> Dated | None:
-        anchors = self._anchors.get(boot)
-        if not anchors:
-            return None
-        at, anchor = min(anchors, key=lambda one: abs(one[0] - boottime))
-        return Dated(anchor.utc + boottime - at, anchor.uncertainty + 100e-6 * abs(boottime - at))
 
     def _note(self, one: Received, head: _Head) -> None:
         fields = one.fields
@@ -155,7 +147,7 @@ class _Head(NamedTuple):
     series: Series
     first: int
     boot: str
-    boottime: float  # seconds
+    boottime: int  # nanoseconds
     dated: Dated | None
     uplink: str  # "" if the head names none
 
@@ -169,7 +161,7 @@ def _head(gateway: str, items: list[dict[str, Any]]) -> _Head:
         raise NotUnderstoodError(f"no head of a pack of {gateway}")
     dated = None
     if "bt" in head:
-        dated = Dated(_number(head, "bt"), _number(head, "uncertainty"))
+        dated = Dated(_nanoseconds(head, "bt"), _number(head, "uncertainty"))
     elif head.get("undated_") is not True:
         raise NotUnderstoodError("neither a base time nor undated_")
     first = _whole(head, "v")
@@ -177,7 +169,11 @@ def _head(gateway: str, items: list[dict[str, Any]]) -> _Head:
         raise NotUnderstoodError(f"numbers {first} to {head['last']}, but {len(items) - 1} records")
     series = Series(gateway, _text(head, "epoch"), _text(head, "stream"))
     uplink = _text(head, "uplink") if "uplink" in head else ""
-    return _Head(series, first, _text(head, "boot"), _number(head, "boottime"), dated, uplink)
+    return _Head(series, first, _text(head, "boot"), _nanoseconds(head, "boottime"), dated, uplink)
+
+
+def _dated(one: Received, dated: Dated, time: float) -> Received:
+    return one._replace(utc=dated.utc / SECOND + time, uncertainty=dated.uncertainty)
 
 
 def _check(lane: str, item: dict[str, Any]) -> None:
@@ -188,8 +184,9 @@ def _check(lane: str, item: dict[str, Any]) -> None:
             _number(item, name)
     if lane == "anchors":
         _text(item, "boot")
-        for name in ("at", "utc", "uncertainty"):
-            _number(item, name)
+        _number(item, "uncertainty")
+        for name in ("at", "utc"):
+            _nanoseconds(item, name)
     elif lane == "ledger" and "epoch" in item:
         for name in ("epoch", "stream", *({"uplink"} & item.keys())):
             _text(item, name)
@@ -203,6 +200,13 @@ def _number(fields: dict[str, Any], name: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER:
         return value
     raise NotUnderstoodError(f"{name} is no number: {value!r:.50}")
+
+
+def _nanoseconds(fields: dict[str, Any], name: str) -> int:
+    seconds = _number(fields, name)
+    if abs(seconds) < LATEST:
+        return round(seconds * SECOND)
+    raise NotUnderstoodError(f"{name} is no time: {seconds!r:.50}")
 
 
 def _whole(fields: dict[str, Any], name: str) -> int:

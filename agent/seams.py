@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 class Sync(NamedTuple):
     """What is known of the wall clock's synchronisation."""
 
-    source: str  # "kernel" or "timesyncd"
+    source: str  # "kernel", "timesyncd" or "gnss"
     uncertainty: float  # seconds
 
 
@@ -23,7 +23,7 @@ class Clock(Protocol):
     boot: str  # this boot's id, 32 hexadecimal digits
 
     def boottime(self) -> int:
-        """Return nanoseconds since boot, suspend included: never steps."""
+        """Return nanoseconds since boot as the crystal counts them: never steps, and nobody slews it."""
         ...
 
     def utc(self) -> int:

@@ -42,9 +42,20 @@ def deflate(records: bytes) -> bytes:
     return packer.compress(records + b"]") + packer.flush()
 
 
-def payload(pack: Pack, gateway: str, dated: Dated | None, *, compress: bool = True, uplink: str = "") -> bytes:
-    """Return what is published for a pack, over one uplink: its head made now, its body as it is stored."""
-    head = _head(pack, gateway, dated, uplink)
+def payload(
+    pack: Pack,
+    gateway: str,
+    dated: Dated | None,
+    *,
+    not_before: int | None = None,
+    compress: bool = True,
+    uplink: str = "",
+) -> bytes:
+    """Return what is published for a pack, over one uplink: its head made now, its body as it is stored.
+
+    `not_before` is a UTC (ns) that the base time of an undated pack is later than.
+    """
+    head = _head(pack, gateway, dated, not_before, uplink)
     if not compress:
         return head + zlib.decompress(pack.body, -zlib.MAX_WBITS)
     length = len(head)
@@ -63,7 +74,7 @@ def combine_adler(first: int, second: int, second_size: int) -> int:
     return b << 16 | a
 
 
-def _head(pack: Pack, gateway: str, dated: Dated | None, uplink: str) -> bytes:
+def _head(pack: Pack, gateway: str, dated: Dated | None, not_before: int | None, uplink: str) -> bytes:
     head: dict[str, Any] = {"bn": f"{gateway}/"}
     if dated is not None:
         head["bt"] = round(dated.utc / 1e9, 3)
@@ -72,6 +83,8 @@ def _head(pack: Pack, gateway: str, dated: Dated | None, uplink: str) -> bytes:
         # The underscore is RFC 8428's "must understand" (section 4.4): a receiver that does not know how to date these
         # records must not take their relative times for times of arrival.
         head["undated_"] = True
+        if not_before is not None:
+            head["not_before"] = round(not_before / 1e9, 3)
     head |= {
         "n": "pack",
         "v": pack.first,

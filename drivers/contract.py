@@ -65,7 +65,15 @@ class Fault(NamedTuple):
     detail: str = ""
 
 
-Item = Measurement | Fault
+class TimeFix(NamedTuple):
+    """The time of day, from a device that knows it. No reading: it goes to whoever keeps the time."""
+
+    utc: float  # seconds since 1970
+    uncertainty: float  # seconds, to either side
+    age: float = 0.0  # seconds between that time and the moment the driver could tell
+
+
+Item = Measurement | Fault | TimeFix
 
 
 # --- the four shapes of a driver -------------------------------------------------------------------------------------

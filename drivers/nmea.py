@@ -1,4 +1,4 @@
-"""GNSS receivers that speak NMEA 0183: position from GGA, speed from RMC, and never a position without a fix.
+"""GNSS receivers that speak NMEA 0183: position from GGA, speed and UTC from RMC, never without a fix.
 
 Other sentences are passed over, and so is the UBX binary that u-blox receivers mix in.
 Source: NMEA 0183 4.11, GGA and RMC; UBX: u-blox interface descriptions, "UBX frame structure".
@@ -6,13 +6,14 @@ Source: NMEA 0183 4.11, GGA and RMC; UBX: u-blox interface descriptions, "UBX fr
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from math import isfinite
 
 from pynmeagps import VALNONE, NMEAMessage, NMEAReader
 from pynmeagps.exceptions import NMEAMessageError, NMEAParseError, NMEATypeError
 
 from drivers.checksums import xor8
-from drivers.contract import N_, Fault, FaultKind, Item, ListeningDriver, Measurement, Reason, SerialLine
+from drivers.contract import N_, Fault, FaultKind, Item, ListeningDriver, Measurement, Reason, SerialLine, TimeFix
 from drivers.quantities import always
 
 LONGEST = 128  # bytes of text in a sentence; the standard says 82 in all, but receivers do not keep to it
@@ -25,6 +26,8 @@ FIXED = frozenset({1, 2, 3, 4, 5})  # GGA quality; 6 is dead reckoning, 7 typed 
 NOT_FIXED = frozenset("NEMS")  # RMC mode: none, dead reckoning, typed in, simulated
 DIGITS = 7  # of degrees: a centimetre
 KNOT = 1852 / 3600  # m/s
+DELAY = 0.5  # seconds from a sentence's time to its end: computing takes 50 to 500 ms, a burst at 9600 Bd as long again
+DELAY_UNCERTAINTY = 1.0  # seconds; of receivers at other speeds, and of a machine that is busy
 GGA_FIELDS = {"latitude": "lat", "longitude": "lon", "altitude": "alt", "hdop": "HDOP", "satellites": "numSV"}
 
 
@@ -35,25 +38,30 @@ def measure(quantity: str, field: object) -> Measurement:
     return Measurement(quantity, None, Reason.INVALID)
 
 
-def decode_gga(sentence: NMEAMessage) -> list[Measurement]:
+def decode_gga(sentence: NMEAMessage) -> list[Item]:
     """Return the position and how good it is."""
     if getattr(sentence, "quality", 0) not in FIXED:
         return [Measurement(quantity, None, Reason.NO_FIX) for quantity in GGA_FIELDS]
     return [measure(quantity, getattr(sentence, field, "")) for quantity, field in GGA_FIELDS.items()]
 
 
-def decode_rmc(sentence: NMEAMessage) -> list[Measurement]:
-    """Return the speed."""
+def decode_rmc(sentence: NMEAMessage) -> list[Item]:
+    """Return the speed and, if it says one, the time of day."""
     if getattr(sentence, "status", "V") != "A" or getattr(sentence, "posMode", "A") in NOT_FIXED:
         return [Measurement("speed", None, Reason.NO_FIX)]
     knots = getattr(sentence, "spd", "")
-    return [measure("speed", round(knots * KNOT, 3) if isinstance(knots, int | float) else knots)]
+    items: list[Item] = [measure("speed", round(knots * KNOT, 3) if isinstance(knots, int | float) else knots)]
+    day, hour = getattr(sentence, "date", ""), getattr(sentence, "time", "")
+    if isinstance(day, date) and isinstance(hour, time):  # texts, if they are no date and no time
+        utc = datetime.combine(day, hour, UTC).timestamp()
+        items.append(TimeFix(utc, DELAY_UNCERTAINTY, DELAY))
+    return items
 
 
 DECODERS = {b"GGA": decode_gga, b"RMC": decode_rmc}
 
 
-def decode(line: bytes) -> list[Measurement] | FaultKind:
+def decode(line: bytes) -> list[Item] | FaultKind:
     """Return what a line says, nothing if it is a sentence of no interest, or what is wrong with it."""
     checked = CHECKED.fullmatch(line)
     if checked is None:
@@ -99,7 +107,7 @@ class Decoder:
         self._skip(len(buffer), items)
         return items
 
-    def _take(self, end: int, said: list[Measurement] | FaultKind, items: list[Item]) -> None:
+    def _take(self, end: int, said: list[Item] | FaultKind, items: list[Item]) -> None:
         """Take the line up to `end` out of the buffer, and the noise in front of it."""
         start = self._searched
         noise = bytes(self._buffer[:start]).partition(UBX)[0]

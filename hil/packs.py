@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from drivers.contract import Value
 
 DRIFT = 100e-6  # of a gateway's oscillator, as the gateway states it: 100 ppm
+WANDER = 30e-6  # how far its rate may be from the mean between two anchors
 ZLIB = 0x78  # the first byte of a deflated payload; a plain one begins with "["
 MOST_BYTES = 64 * 1024 * 1024  # of one inflated payload: more is an attack or an accident
 
@@ -102,14 +103,23 @@ Record = Received | Alarm | Statement | Anchor
 
 
 def date(boot: str, boottime: float, anchors: Iterable[Anchor]) -> tuple[float, float] | None:
-    """Return UTC and its uncertainty by the nearest anchor of a boot, or None if it has none."""
-    near = min(
-        (anchor for anchor in anchors if anchor.of_boot == boot), key=lambda it: abs(it.at - boottime), default=None
-    )
-    if near is None:
-        return None
-    distance = boottime - near.at
-    return near.true_utc + distance, near.error + abs(distance) * DRIFT
+    """Return UTC and its uncertainty by the anchors of a boot around an instant, or None if it has none."""
+    known = [anchor for anchor in anchors if anchor.of_boot == boot]
+    before = max((anchor for anchor in known if anchor.at <= boottime), key=lambda it: it.at, default=None)
+    after = min((anchor for anchor in known if anchor.at > boottime), key=lambda it: it.at, default=None)
+    if before is None or after is None:
+        near = before or after
+        if near is None:
+            return None
+        distance = boottime - near.at
+        return near.true_utc + distance, near.error + abs(distance) * DRIFT
+    span, into = after.at - before.at, boottime - before.at
+    part = into / span
+    apart = after.true_utc - before.true_utc - span
+    error = before.error * (1 - part) + after.error * part + WANDER * min(into, span - into)
+    if abs(apart) > before.error + after.error + DRIFT * span:
+        error += abs(apart)
+    return before.true_utc + into + apart * part, error
 
 
 def unpack(gateway: str, lane: str, payload: bytes, arrived: float) -> list[Record]:

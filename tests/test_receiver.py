@@ -104,12 +104,51 @@ def test_what_came_undated_is_returned_at_once_and_again_with_its_date_when_the_
 
 def test_the_nearest_anchor_of_the_boot_dates_what_comes_undated_after_it():
     receiver = Receiver()
-    receiver.take(topic("anchors"), anchor(BASE - 500 * SECOND // 10, 1_000 * SECOND, number=1))
-    receiver.take(topic("anchors"), anchor(BASE + 10 * SECOND, 2_000 * SECOND, number=2))
+    receiver.take(topic("anchors"), anchor(BASE - 50 * SECOND, 1_000 * SECOND, number=1))
+    receiver.take(topic("anchors"), anchor(BASE - 10 * SECOND, 1_040 * SECOND, number=2))
 
     (one,) = receiver.take(topic("alarms"), telemetry(1, 1, dated=None))
 
-    assert (one.utc, one.uncertainty) == (1990.0, pytest.approx(0.101))
+    assert (one.utc, one.uncertainty) == (1050.0, pytest.approx(0.101))
+
+
+def test_between_two_anchors_the_line_between_them_dates_in_whatever_order_they_came():
+    receiver = Receiver()
+    receiver.take(topic("anchors"), anchor(BASE + 1000 * SECOND, 3_000_080_000_000, number=2))
+    receiver.take(topic("anchors"), anchor(BASE - 1000 * SECOND, 1_000 * SECOND, number=1))
+
+    (one,) = receiver.take(topic("alarms"), telemetry(1, 1, dated=None))
+
+    assert (one.utc, one.uncertainty) == (2000.04, pytest.approx(0.1 + 30e-6 * 1000))
+
+
+def test_anchors_that_contradict_each_other_make_what_lies_between_them_as_uncertain_as_that():
+    receiver = Receiver()
+    receiver.take(topic("anchors"), anchor(BASE - 10 * SECOND, 1_000 * SECOND, number=1))
+    receiver.take(topic("anchors"), anchor(BASE + 10 * SECOND, 8_220 * SECOND, number=2))  # two hours later
+
+    (one,) = receiver.take(topic("alarms"), telemetry(1, 1, dated=None))
+
+    assert one.uncertainty > 7_200
+
+
+def test_an_estimate_dates_what_an_earlier_boot_sent_undated_and_says_how_little_that_is_worth():
+    receiver = Receiver()
+    receiver.take(topic("alarms"), telemetry(1, 1, dated=None))
+    *_, late = receiver.take(topic("anchors"), anchor(0, 1_795_000_000 * SECOND, uncertainty=5_400.0))
+
+    assert (late.was_undated, late.utc) == (True, 1_795_000_100.0)
+    assert late.uncertainty == pytest.approx(5_400.01)
+
+
+def test_a_backlog_that_comes_late_keeps_its_own_dates_and_lane():
+    receiver = Receiver()
+    receiver.take(topic("live"), telemetry(100, 100, dated=NOW))
+    hour_ago = Dated(NOW.utc - 3600 * SECOND, 0.1)
+    late = receiver.take(topic("history"), telemetry(1, 3, dated=hour_ago))
+
+    assert {one.lane for one in late} == {"history"}
+    assert all(one.utc <= NOW.utc / SECOND - 3590 for one in late)
 
 
 # --- completeness --------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.readings import Anchor
 from agent.seams import Sync
-from agent.timekeeper import DRIFT, KEPT, Timekeeper
+from agent.timekeeper import BUILT, DRIFT, KEPT, WANDER, Timekeeper
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -58,9 +58,9 @@ def test_a_clock_that_is_not_synchronised_makes_no_anchor_and_dates_nothing():
     for _ in range(3):
         clock.passed += 20 * MINUTE
         clock.wrong_by += 5 * SECOND
-        assert keeper.look() is None
+        assert keeper.look() == []
     assert keeper.date(BOOT, clock.boottime()) is None
-    assert keeper.state() == (None, None, None)
+    assert keeper.state() == (None, None, None, BUILT, None)
 
 
 def test_what_was_read_before_the_first_synchronisation_is_dated_by_it():
@@ -70,7 +70,7 @@ def test_what_was_read_before_the_first_synchronisation_is_dated_by_it():
     read_at, true = clock.boottime(), clock.truth()
     clock.passed += 3 * MINUTE
     clock.synchronise()
-    assert keeper.look() == Anchor(BOOT, clock.boottime(), clock.truth(), 0.05, "kernel")
+    assert keeper.look() == [Anchor(BOOT, clock.boottime(), clock.truth(), 0.05, "kernel")]
     dated = keeper.date(BOOT, read_at)
     assert dated is not None
     assert dated.utc == true
@@ -81,38 +81,36 @@ def test_a_new_anchor_comes_every_ten_minutes_and_after_a_step_of_more_than_50_m
     clock = PiClock()
     clock.synchronise()
     keeper = Timekeeper(clock)
-    assert keeper.look() is not None
+    assert keeper.look()
     clock.passed += MINUTE
-    assert keeper.look() is None
+    assert keeper.look() == []
     clock.wrong_by += SECOND * 49 // 1000
-    assert keeper.look() is None
+    assert keeper.look() == []
     clock.wrong_by += SECOND * 2 // 1000
-    assert keeper.look() is not None
+    assert keeper.look()
     clock.passed += 10 * MINUTE - 1
-    assert keeper.look() is None
+    assert keeper.look() == []
     clock.passed += 1
-    assert keeper.look() is not None
+    assert keeper.look()
 
 
 def test_an_anchor_of_this_boot_outlives_the_agent():
     clock = PiClock()
     clock.synchronise()
     first = Timekeeper(clock)
-    anchor = first.look()
+    [anchor] = first.look()
     clock.passed += MINUTE
     second = Timekeeper(clock)
     second.recall(first.memory())
-    assert second.look() is None
-    assert second.state() == (clock.sync, anchor, pytest.approx(0.05 + DRIFT * 60))
+    assert second.look() == []
+    assert second.state()[:3] == (clock.sync, anchor, pytest.approx(0.05 + DRIFT * 60))
 
 
-def test_an_instant_is_dated_by_the_nearest_anchor_of_its_own_boot():
+def test_an_instant_is_outside_its_boots_anchors_is_dated_by_the_nearest_one():
     keeper = Timekeeper(PiClock())
     keeper.recall([Anchor(EARLIER, at * SECOND, at * SECOND + offset, 0.1, "") for at, offset in ((10, 1), (90, 2))])
     keeper.recall([Anchor(BOOT, 50 * SECOND, 7, 0.1, "")])
     assert keeper.date(EARLIER, 0) == (1, pytest.approx(0.101))
-    assert keeper.date(EARLIER, 49 * SECOND) == (49 * SECOND + 1, pytest.approx(0.1039))
-    assert keeper.date(EARLIER, 51 * SECOND) == (51 * SECOND + 2, pytest.approx(0.1039))
     assert keeper.date(EARLIER, 190 * SECOND) == (190 * SECOND + 2, pytest.approx(0.11))
     assert keeper.date("cc" * 16, 50 * SECOND) is None
 
@@ -120,7 +118,7 @@ def test_an_instant_is_dated_by_the_nearest_anchor_of_its_own_boot():
 def test_an_anchor_owns_up_to_how_long_it_took_to_read_the_clocks():
     clock = SlowClock()
     clock.synchronise(uncertainty=0.05)
-    anchor = Timekeeper(clock).look()
+    [anchor] = Timekeeper(clock).look()
     assert anchor is not None
     assert anchor.uncertainty == pytest.approx(0.06)
 
@@ -139,7 +137,7 @@ def test_anchors_of_a_long_life_are_thinned_so_that_uncertainty_grows_with_age_a
     keeper = Timekeeper(clock)
     keeper.recall([Anchor(EARLIER, at, TRUE_START - 9 * MINUTE + at, 0.1, "") for at in (1, MINUTE, 2 * MINUTE)])
     for _ in range(3000):
-        assert keeper.look() is not None
+        assert keeper.look()
         clock.passed += 10 * MINUTE
     kept = keeper.memory()
     earlier, now = ([anchor.at for anchor in kept if anchor.boot == boot] for boot in (EARLIER, BOOT))

@@ -167,6 +167,16 @@ class Journal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """Where the time of day may come from besides the wall clock."""
+
+    gnss: Annotated[
+        Literal["witness", "source"],
+        Help(N_("A GNSS receiver only checks the clock, or dates readings where no time server is heard")),
+    ] = "witness"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
     """A serial port."""
 
@@ -260,6 +270,7 @@ class Config:
     gateway: Gateway
     uplinks: Mapping[str, Uplink]
     journal: Journal = field(default_factory=Journal)
+    clock: Clock = field(default_factory=Clock)
     ports: Mapping[str, Port] = field(default_factory=dict)
     devices: Mapping[str, Device] = field(default_factory=dict)
 

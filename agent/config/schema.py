@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from agent.config.devices import PORT_HELP, Common
 from agent.config.hints import example
 from agent.config.load import IDENTIFIER, LONGEST_IDENTIFIER
-from agent.config.model import Gateway, Journal, Port, Rules, Uplink
+from agent.config.model import Clock, Gateway, Journal, Port, Rules, Uplink
 from agent.config.tables import mirror
 from agent.i18n import _
 from drivers import registry
@@ -32,6 +32,7 @@ def schema() -> Schema:
         "Gateway": mirror(Gateway),
         "Uplink": mirror(Uplink, frozenset({"id"})),
         "Journal": mirror(Journal),
+        "Clock": mirror(Clock),
         "Port": mirror(Port),
         "Rules": mirror(Rules),
         "Common": mirror(Common),
@@ -60,6 +61,7 @@ def schema() -> Schema:
             "gateway": {"$ref": "#/$defs/Gateway"},
             "uplinks": {**_named("Uplink"), "minProperties": 1},
             "journal": {"$ref": "#/$defs/Journal"},
+            "clock": {"$ref": "#/$defs/Clock"},
             "ports": _named("Port"),
             "devices": _named("Device"),
         },

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from agent.readings import AlarmEvent, Record, Stream
 from agent.refine import Refiner
-from drivers.contract import Fault, PortError
+from drivers.contract import Fault, PortError, TimeFix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -47,6 +47,7 @@ class Pipeline:
         withheld: Withheld,
         log: Log,
         repeats: Repeats,
+        on_time: Callable[[TimeFix, int], None],
     ) -> None:
         self.device = device
         self._units = device.driver.quantities(device.settings)
@@ -62,6 +63,7 @@ class Pipeline:
         self._withheld_changed = False
         self._log = log
         self._repeats = repeats
+        self._on_time = on_time
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0
         self._refiner = self._make_refiner(lambda: f"{random.bits(64):016x}")
@@ -110,6 +112,9 @@ class Pipeline:
             for item in items:
                 if isinstance(item, Fault):
                     self._count(item)
+                    continue
+                if isinstance(item, TimeFix):
+                    self._on_time(item, at)
                     continue
                 measurement = _sayable(item)
                 self.latest[measurement.quantity] = Latest(measurement, at)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Edges kept until the loop fetches them: 4 s at 500 Hz, the fastest input we promise to count. The oldest go first, so
 # that what is left ends in the level the line really has.
 QUEUE_LIMIT = 2000
+SLEW = 1e-3  # how fast the kernel moves CLOCK_MONOTONIC against the crystal: 500 ppm by ntp_adjtime(3), and the crystal
 
 PULLS = {"up": "up", "down": "down", "none": "floating"}
 
@@ -87,7 +88,7 @@ def steady(factory: _Factory) -> _Factory:
 class GpiozeroPorts:
     """Implements `drivers.contract.GpioPorts`. The factory is made with the first line: gpiozero is slow to import.
 
-    `now` gives seconds of CLOCK_BOOTTIME, or of whatever clock the times of edges shall be on; it is called in threads.
+    `now` gives seconds on the clock that the times of edges shall be on; it is called in threads.
     """
 
     def __init__(
@@ -241,9 +242,9 @@ class _Stamps:
 
     The kernel stamps an edge in its interrupt on CLOCK_MONOTONIC, and lgpio hands that on; the other factories take
     time.monotonic() in their callback. That stamp is what debouncing needs: our callback may come many milliseconds
-    late. The sampler's scale is CLOCK_BOOTTIME, which differs by the time spent suspended, so their difference never
-    shrinks. A thread that is interrupted between reading the two clocks sees it too small: the largest one seen is the
-    truest.
+    late. The sampler's scale is a clock that nobody slews, and CLOCK_MONOTONIC is slewed: their difference moves, but
+    slowly. A thread that is interrupted between reading the two clocks sees it too small: the largest one seen is the
+    truest, as far as it may not have shrunk since.
     """
 
     def __init__(self, factory: _Factory, now: Callable[[], float]) -> None:
@@ -251,6 +252,7 @@ class _Stamps:
         self._now = now
         self._origin = factory.ticks()
         self._offset = -math.inf
+        self._compared = now()
         self._compare()  # so that the first edge does not hang on one comparison alone
 
     def at(self, ticks: float) -> float:
@@ -259,7 +261,9 @@ class _Stamps:
 
     def _compare(self) -> float:
         now = self._now()
-        self._offset = max(self._offset, now - self._since(self._factory.ticks()))
+        shrunk = SLEW * (now - self._compared)
+        self._offset = max(self._offset - shrunk, now - self._since(self._factory.ticks()))
+        self._compared = now
         return now
 
     def _since(self, ticks: float) -> float:

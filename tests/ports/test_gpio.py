@@ -19,7 +19,7 @@ SOON = 5.0  # seconds
 
 
 def boottime() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.clock_gettime(time.CLOCK_MONOTONIC_RAW)
 
 
 @pytest.fixture

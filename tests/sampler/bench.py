@@ -61,6 +61,7 @@ class Bench:
         self.chance = NoChance()
         self.withheld = Withheld()
         self.repeats = logs.Repeats()
+        self.fixes = []
         self.journal = Journal(
             young=Folder(folder / "young"),
             card=Folder(folder / "card"),
@@ -82,6 +83,7 @@ class Bench:
             withheld=self.withheld,
             log=logs.get("sampler"),
             repeats=self.repeats,
+            on_time=lambda fix, at: self.fixes.append((fix, at)),
         )
         self._pipelines.append(made)
         return made
