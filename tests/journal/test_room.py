@@ -36,9 +36,9 @@ class Shared(Folder):
 
 
 async def segments(journal, bench, count):
-    """Append and commit, one segment each: 100 readings and an alarm."""
+    """Append and commit, one segment each: 2000 readings and an alarm."""
     for number in range(count):
-        journal.append(Stream.TELEMETRY, bench.readings(100))
+        journal.append(Stream.TELEMETRY, bench.readings(2000))
         journal.append(Stream.ALARM, [alarm(bench, number)])
         await journal.commit()
         journal._card.close()
@@ -55,13 +55,13 @@ async def dropped(journal, uplink="city"):
 
 async def test_when_others_fill_the_disk_the_oldest_telemetry_makes_room_and_alarms_stay(bench):
     card = Shared(bench.card.path)
-    journal = bench.open(card=card, reserve=8 * 1024)
+    journal = bench.open(card=card, reserve=64 * 1024)
     await segments(journal, bench, 20)
     card.others = card.total - (card.total - card.free()) - 1024
     await journal.commit()
     await journal.commit()
 
-    assert card.free() >= 8 * 1024
+    assert card.free() >= 64 * 1024
     gone = await dropped(journal)
     assert {(one["stream"], one["why"]) for one in gone} == {("telemetry", "reserve")}
     assert gone[0]["first"] == 1
@@ -69,7 +69,7 @@ async def test_when_others_fill_the_disk_the_oldest_telemetry_makes_room_and_ala
     bench.power_cut()
     reopened = bench.open(card=card, pack_within=0)
     assert len(await packs_of(reopened, lane=Lane.ALARMS)) == 20
-    assert await fetched(reopened) == list(range(sum(one["count"] for one in gone), 2000))
+    assert await fetched(reopened) == list(range(sum(one["count"] for one in gone), 40_000))
 
 
 async def test_health_says_that_the_reserve_is_not_free_until_it_is(bench):
@@ -131,7 +131,7 @@ async def test_the_room_is_taken_once_and_not_at_each_start(bench):
 
 
 async def test_an_uplink_that_is_down_for_ever_loses_what_is_beyond_its_quota_and_no_other_does(bench):
-    journal = bench.open(uplinks=("city", "agency"), quotas={"agency": 8 * 1024})
+    journal = bench.open(uplinks=("city", "agency"), quotas={"agency": 64 * 1024})
     await segments(journal, bench, 20)
     city = journal.outbox("city")
     for lane in (Lane.ALARMS, Lane.HISTORY, Lane.LIVE):
@@ -143,32 +143,32 @@ async def test_an_uplink_that_is_down_for_ever_loses_what_is_beyond_its_quota_an
     gone = await dropped(journal, "agency")
     assert {(one["stream"], one["why"], one["uplink"]) for one in gone} == {("telemetry", "quota", "agency")}
     count = sum(one["count"] for one in gone)
-    assert 0 < count < 2000
-    assert journal.status().card_bytes <= 8 * 1024 + 4096
-    assert await fetched(journal, "agency") == list(range(count, 2000))
+    assert 0 < count < 40_000
+    assert journal.status().card_bytes <= 64 * 1024
+    assert await fetched(journal, "agency") == list(range(count, 40_000))
     assert len(await packs_of(journal, "agency", Lane.ALARMS)) == 20
     assert journal.status().waiting["city"]["telemetry"] == 0
 
 
 async def test_what_another_uplink_within_its_quota_still_waits_for_is_not_given_up(bench):
-    journal = bench.open(uplinks=("city", "agency"), quotas={"agency": 4 * 1024})
+    journal = bench.open(uplinks=("city", "agency"), quotas={"agency": 64 * 1024})
     await segments(journal, bench, 20)
 
     assert await dropped(journal, "agency") == []
-    assert await fetched(journal, "agency") == list(range(2000))
+    assert await fetched(journal, "agency") == list(range(40_000))
 
 
 async def test_a_quota_holds_for_the_only_uplink_too_and_survives_a_crash(bench):
-    journal = bench.open(quotas={"city": 8 * 1024})
+    journal = bench.open(quotas={"city": 64 * 1024})
     await segments(journal, bench, 20)
     await journal.commit()
     gone = await dropped(journal)
     count = sum(one["count"] for one in gone)
     bench.let_go()
 
-    reopened = bench.open(quotas={"city": 8 * 1024}, pack_within=0)
+    reopened = bench.open(quotas={"city": 64 * 1024}, pack_within=0)
     assert count > 0
-    assert await fetched(reopened) == list(range(count, 2000))
+    assert await fetched(reopened) == list(range(count, 40_000))
     assert await dropped(reopened) == gone
 
 
