@@ -16,7 +16,7 @@ from agent.receiver import Receiver
 from agent.timekeeper import Dated
 from drivers.contract import Reason
 from hil import packs
-from tests.records import BOOT, EPOCH, GATEWAY, LANE_OF, packed, some_packs
+from tests.records import BOOT, EPOCH, GATEWAY, LANE_OF, instants, packed, readings, some_packs
 
 GOLDEN = Path(__file__).parent / "golden"
 WIRE = Path(__file__).parents[1] / "docs/wire.md"
@@ -180,6 +180,27 @@ def test_whatever_is_packed_comes_out_as_strict_json_the_same_in_number_order_an
         assert item["t"] == pytest.approx((record.at - pack.base) / SECOND, abs=0.0006)
         if isinstance(record, Reading):
             assert said(item) == expected_value(record)
+
+
+@given(readings, st.text(max_size=8), instants)
+def test_a_reading_put_together_by_hand_is_what_the_json_module_makes_of_its_fields(reading, device, base):
+    reading.device = device
+    value = expected_value(reading)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_state = value is not reading.value and not isinstance(reading.value, str)
+    fields = {
+        "n": f"{device}/{reading.quantity}:state" if is_state else f"{device}/{reading.quantity}",
+        **({"u": reading.unit} if reading.unit and is_number else {}),
+        "v" if is_number else "vb" if isinstance(value, bool) else "vs": value,
+        **({"partial": True} if reading.partial else {}),
+    }
+
+    made = senml.encode([reading], base).decode()
+    before, time = made.rsplit(',"t":', 1)
+
+    assert before == json.dumps(fields, ensure_ascii=False, separators=(",", ":"))[:-1]
+    assert re.fullmatch(r"-?\d+\.\d{3}}", time)
+    assert float(time[:-1]) == pytest.approx((reading.at - base) / SECOND, abs=0.0006)
 
 
 @settings(max_examples=100)
