@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from agent.journal.state import Key
     from agent.seams import Disk
 
-BATCH = 256 << 10  # bytes carried with one sync
+BATCH = 256 << 10  # bytes
 IMPORTED = "imported"  # kept: by epoch and stream, the number up to which an import has settled everything
 
 
@@ -74,14 +74,14 @@ class Import:
                     self.cargo.bytes += weight(pack)
         return self.cargo
 
-    async def carry(self) -> None:
-        """Bring it; raises CarryingError, and may then be done again from the beginning."""
+    async def carry(self, batch_size: int = BATCH) -> None:
+        """Bring it, so many bytes with one sync; raises CarryingError, and may then be begun again."""
         batch: list[Pack] = []
         size = 0
         for pack in self._in_order():
             batch.append(pack)
             size += weight(pack)
-            if size >= BATCH:
+            if size >= batch_size:
                 await self._adopt(batch)
                 batch, size = [], 0
         await self._adopt(batch)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.journal.card import contents, note_epochs
-from agent.journal.frames import Damage, Frame, is_cut, scan
+from agent.journal.frames import Damage, Frame, Kind, is_cut, scan
 from agent.journal.numbered import NumberedFiles
 from agent.journal.opening import Recovered
 from agent.journal.packing import OpenPack
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agent.journal.state import Key
     from agent.seams import Disk
 
+KINDS = frozenset(Kind)
 SEGMENT, YOUNG = "segment", "young"  # what the names of the files end in
 TRIES = 5  # as long as files vanish between being listed and being read
 SECOND = 1_000_000_000  # nanoseconds
@@ -48,12 +49,13 @@ class SeenFile:
     damaged: list[Damage] = field(default_factory=list)
     cut: int = 0  # bytes at the end of the newest file: written at this moment, or cut short when the power went
     unsound: list[Pack] = field(default_factory=list)
+    unknown: int = 0  # records of kinds that this version does not know
     unreadable: str = ""  # what the system said
 
     @property
     def is_damaged(self) -> bool:
         """Whether anything in it could not be read."""
-        return bool(self.damaged or self.unsound or self.unreadable)
+        return bool(self.damaged or self.unsound or self.unknown or self.unreadable)
 
     def note(self, pack: Pack) -> None:
         """Remember that a pack is in it."""
@@ -80,6 +82,12 @@ class Inspection:
     _young_packs: list[Pack] = field(default_factory=list)
     _used: dict[Key, int] = field(default_factory=lambda: defaultdict(int))  # the last number that was given out
     _anchors: dict[str, dict[int, Anchor]] = field(default_factory=lambda: defaultdict(dict))  # by boot and boottime
+
+    @property
+    def gateway(self) -> str | None:
+        """The gateway whose journal it is; None: nothing in it says so."""
+        gateway = self.state.kept.get("gateway") if self.state is not None else None
+        return gateway if isinstance(gateway, str) else None
 
     def uplinks(self) -> list[str]:
         """Return the uplinks that the journal knows of."""
@@ -260,6 +268,7 @@ def _files(disk: Disk | None, suffix: str) -> Iterator[tuple[int, SeenFile, list
         for found in scan(data):
             if isinstance(found, Frame):
                 frames.append(found)
+                file.unknown += found.kind not in KINDS
             elif number == numbers[-1] and is_cut(data, found):
                 file.cut = found.size
             else:

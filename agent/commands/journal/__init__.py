@@ -12,6 +12,8 @@ COMMANDS = {
     "show": N_("Show what is there, and what waits for which uplink."),
     "verify": N_("Check every record, and that none is missing; exit status 2 if any is."),
     "export": N_("Write out all readings that are there, each once."),
+    "import": N_("Bring what a broken gateway had still to send to its replacement."),
+    "resend": N_("Have the running agent send again what it still has; exit status 2 if some of it is gone."),
 }
 
 
@@ -19,7 +21,7 @@ COMMANDS = {
     cls=LazyGroup,
     package=__name__,
     table=COMMANDS,
-    help=_("Look into the readings that are kept, here or on a card that was carried home; changes nothing."),
+    help=_("Look into the readings that are kept, here or on a card that was carried; bring them to another gateway."),
 )
 def command() -> None:
     """Only the subcommands do something."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import sys
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     "utc", "uncertainty", "gateway", "device", "quantity", "value", "unit", "reason", "epoch", "stream", "number",
 )  # fmt: skip
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a text for one that begins so; devices send texts
 
 
 def _since(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
@@ -51,22 +51,18 @@ def _since(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 def command(places: Places, form: str, out: Path | None, since: int | None) -> int:
     """Write it out."""
     found = places.look()
+    gateway = places.name(found)
     runs = found.runs(places.disks()[1], since)
     written = Written()
-    with ExitStack() as stack:
+    if out is None:
+        _write(sys.stdout, runs, form, gateway, written)
+    else:
         try:
-            to = stack.enter_context(_new(out, places)) if out is not None else sys.stdout
+            with _new(out, places, form) as file:
+                _write(file, runs, form, gateway, written)
         except OSError as error:
             text = _("{file}: cannot be written: {error}").format(file=out, error=error.strerror)
             raise click.ClickException(text) from None
-        if form == "csv":
-            rows = csv.writer(to, lineterminator="\n")
-            rows.writerow(COLUMNS)
-            for run in written.count(runs):
-                rows.writerows(_rows(run, places.gateway))
-        else:
-            for run in written.count(runs):
-                to.write(senml.payload(run.pack, places.gateway, run.dated, compress=False).decode() + "\n")
     text = ngettext("{count} reading", "{count} readings", written.readings).format(count=written.readings)
     click.echo(_("{readings}, {undated} of them undated").format(readings=text, undated=written.undated), err=True)
     if not found.is_whole():
@@ -90,12 +86,27 @@ class Written:
             yield run
 
 
-def _new(out: Path, places: Places) -> TextIO:
-    """Open a file that is not there yet; raises OSError. Nothing is put into a journal."""
+def _write(to: TextIO, runs: Iterable[Run], form: str, gateway: str, written: Written) -> None:
+    if form == "csv":
+        rows = csv.writer(to, lineterminator="\n")
+        rows.writerow(COLUMNS)
+        for run in written.count(runs):
+            rows.writerows(_rows(run, gateway))
+    else:
+        for run in written.count(runs):
+            to.write(senml.payload(run.pack, gateway, run.dated, compress=False).decode() + "\n")
+
+
+def _new(out: Path, places: Places, form: str) -> TextIO:
+    """Open a file that is not there yet; raises OSError. Nothing is put into a journal.
+
+    A table begins with a byte order mark: without it a spreadsheet on a Thai Windows takes UTF-8 for CP874.
+    """
     folders = [folder.resolve() for folder in (places.card, places.young) if folder is not None]
     if any(out.resolve().is_relative_to(folder) for folder in folders):
         raise click.BadParameter(_("the journal is only looked into; write to another folder"), param_hint="--out")
-    return out.open("x", encoding="utf-8", errors="backslashreplace", newline="")
+    encoding = "utf-8-sig" if form == "csv" else "utf-8"
+    return out.open("x", encoding=encoding, errors="backslashreplace", newline="")
 
 
 def _rows(run: Run, gateway: str) -> Iterator[tuple[Any, ...]]:
@@ -119,6 +130,8 @@ def _cells(record: dict[str, Any]) -> tuple[str, str, object, str]:
     if kind == "alarm":
         return device, f"{quantity}:alarm".removeprefix(":"), record["vs"], record["alarm"]
     value = next((record[key] for key in ("v", "vb", "vs") if key in record), "")
+    if isinstance(value, str) and value.startswith(FORMULA):
+        value = "'" + value
     return (
         device,
         f"{quantity}:{kind}" if kind else quantity,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 DEFAULT = "/etc/roadside/gateway.toml"
 LAST_GOOD = "last-good.toml"
 FOLDER = "/var/lib/roadside/journal"
-UNKNOWN = "unknown"  # the gateway, if nobody says which it is: a journal does not know
+UNKNOWN = "unknown"  # the gateway, if neither a configuration nor the journal says which it is
 
 
 @dataclass(slots=True)
@@ -35,20 +36,22 @@ class Places:
 
     card: Path
     young: Path | None
-    gateway: str
+    gateway: str | None  # as the configuration says; the journal itself may know better than nobody
 
     def disks(self) -> tuple[ReadOnlyFolder | None, ReadOnlyFolder | None]:
         """Return the young end and the card, as far as they are there."""
-        there = [folder if folder is not None and folder.is_dir() else None for folder in (self.young, self.card)]
-        young, card = (ReadOnlyFolder(folder) if folder is not None else None for folder in there)
-        return young, card
+        return looked_into(self.young), looked_into(self.card)
+
+    def name(self, found: Inspection) -> str:
+        """Return the gateway whose journal it is."""
+        return self.gateway or found.gateway or UNKNOWN
 
     def look(self, *, thorough: bool = False) -> Inspection:
         """Return what is there; raises ClickException if there is nothing, or it cannot be read."""
         try:
             found = look(*self.disks(), thorough=thorough)
         except OSError as error:
-            raise click.ClickException(_("the journal cannot be read: {error}").format(error=error)) from None
+            raise unreadable(error, self.card) from None
         if not found.young and not found.card:
             text = _("{folder}: no journal is here; name its folder with --folder").format(folder=self.card)
             raise click.ClickException(text)
@@ -81,10 +84,12 @@ def places_options(function: Callable[..., int]) -> Callable[..., int]:
             config = configuration(paths, path, guess=folder is None)
         except ConfigError as error:
             return refuse(error)
-        if folder is None:
+        if folder is not None:
+            folder, young = on_card(folder, young)
+        else:
             folder = paths.under(config.journal.folder if config else FOLDER)
             young = young or paths.runtime / "young"
-        return function(Places(folder, young, config.gateway.id if config else UNKNOWN), **rest)
+        return function(Places(folder, young, config.gateway.id if config else None), **rest)
 
     return call
 
@@ -104,6 +109,29 @@ def configuration(paths: Paths, path: Path | None, *, guess: bool) -> Config | N
     return None
 
 
+def on_card(folder: Path, young: Path | None) -> tuple[Path, Path | None]:
+    """Return the journal's folder and that of its young end, also where a whole card is named."""
+    journal = folder / FOLDER.lstrip("/")
+    with suppress(OSError):  # whatever cannot be entered is told when it is read
+        if journal.is_dir():
+            return journal, young or folder / "run/roadside/young"
+    return folder, young
+
+
+def looked_into(folder: Path | None) -> ReadOnlyFolder | None:
+    """Return a folder to be read, or None if there is none; raises OSError where that cannot be told."""
+    return ReadOnlyFolder(folder) if folder is not None and folder.is_dir() else None
+
+
+def unreadable(error: OSError, path: Path) -> click.ClickException:
+    """Return what is said of a folder or file that cannot be read."""
+    if isinstance(error, PermissionError):
+        text = _("{path}: not permitted: read it with sudo")
+        return click.ClickException(text.format(path=error.filename or path))
+    text = _("{path}: cannot be read: {error}")
+    return click.ClickException(text.format(path=error.filename or path, error=error.strerror or error))
+
+
 # --- words ---------------------------------------------------------------------------------------------------------
 
 
@@ -116,6 +144,9 @@ def damage(found: Inspection) -> Iterator[str]:
         for pack in file.unsound:
             text = _("{file}: damaged: {stream} {numbers}")
             yield text.format(file=file.name, stream=pack.stream.value, numbers=f"{pack.first}-{pack.last}")
+        if file.unknown:
+            text = _("{file}: {count} records are of a kind that this version does not know: use a newer roadside")
+            yield text.format(file=file.name, count=file.unknown)
         if file.unreadable:
             yield _("{file}: cannot be read: {error}").format(file=file.name, error=file.unreadable)
         if file.cut:

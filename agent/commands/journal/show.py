@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def command(places: Places) -> int:
     """Show it."""
     found = places.look()
+    click.echo(_("gateway: {gateway}").format(gateway=places.name(found)))
     for title, folder, files in ((_("card"), places.card, found.card), (_("young end"), places.young, found.young)):
         if folder is not None:
             size = size_of(sum(file.size for file in files))
