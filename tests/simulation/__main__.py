@@ -1,5 +1,6 @@
 """`make campaign SEEDS=N`: plays seed after seed on both cores and says which ones fail, and how to see why."""
 
+# ruff: noqa: T201 - this is a command, and prints
 from __future__ import annotations
 
 import argparse
@@ -89,7 +90,8 @@ def campaign(seeds: range) -> int:
     took = time.monotonic() - began
     print(
         f"{len(seeds)} seeds ({seeds.start} to {seeds.stop - 1}), {failed} failed; "
-        f"{measured} measurements in {simulated / 86_400:.1f} simulated days, {took:.0f} s ({took / len(seeds):.2f} s a seed)"
+        f"{measured} measurements in {simulated / 86_400:.1f} simulated days, "
+        f"{took:.0f} s ({took / len(seeds):.2f} s a seed)"
     )
     return failed > 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
@@ -42,14 +41,11 @@ class City:
     universe: Universe
     receiver: Receiver = field(default_factory=Receiver)
     records: dict[Name, Arrived] = field(default_factory=dict)  # in the order in which they came
-    health: dict[str, Any] = field(default_factory=dict)  # the last one
 
     def take(self, topic: str, payload: bytes) -> None:
         """Take one message."""
         lane = topic.rpartition("/")[2]
         self.universe.tell("arrived", f"{lane} {crc32(payload):08x}")
-        if lane == "health":
-            self.health = json.loads(payload)
         if lane not in PACKED:
             return
         head, *items = unpack(payload)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from agent.journal.ranges import Ranges
-from tests.simulation.city import Name
 from tests.simulation.universe import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.simulation.city import Arrived
+    from tests.simulation.city import Arrived, Name
     from tests.simulation.play import Play, Spell
     from tests.simulation.truth import Measured
 
@@ -37,11 +37,10 @@ def _never(play: Play) -> Iterator[str]:
 
 def _waiting(play: Play) -> Iterator[str]:
     """After a quiet time nothing waits."""
-    counts = (play.waiting or {}).get("city")
-    if counts is None:
-        yield "no health came"
-    elif any(counts.values()):
-        yield f"still waiting at the end: {counts}"
+    if play.waiting is None:
+        yield "no agent runs at the end"
+    elif play.waiting:
+        yield f"{play.waiting} records still wait at the end"
 
 
 def _dates(play: Play) -> Iterator[str]:
@@ -192,7 +191,7 @@ def _rain(play: Play) -> Iterator[str]:
         if one.fields["n"] == "rain-1/rain" and "v" in one.fields
     ]
     readings.sort(key=lambda one: one[:3])
-    for before, now in zip(readings, readings[1:], strict=False):
+    for before, now in pairwise(readings):
         if before[0] != now[0]:
             continue
         tips = [tip for tip in play.truth.tips if tip.power == now[0]]

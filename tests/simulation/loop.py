@@ -53,7 +53,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """Return seconds since boot."""
         return self._boot_clock.boottime() / SECOND
 
-    def run_in_executor(self, executor: object, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]  # noqa: ANN401
+    def run_in_executor(self, executor: object, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         """Run a job in simulated time."""
         assert executor is None
         future = self.create_future()

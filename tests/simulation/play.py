@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ from tests.simulation.ports import (
     Air,
     Button,
     Meter,
-    MeterSocket,
     RainGauge,
     SimulatedGpio,
     SimulatedSerial,
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from tests.simulation.ports import Contact, Talker
     from tests.simulation.scenario import Trouble
+
+PATIENCE = 120.0  # seconds more, at the end, for what came last
 
 
 @dataclass
@@ -78,23 +80,20 @@ class Play:
         self._fatal = 0  # at which of the disks' operations from now the agent dies; 0: at none
         self._how = ""
         self._stop: asyncio.Event | None = None
+        self._agent: Agent | None = None
+        self.waiting: int | None = None  # records, at the end
         self._over = False
         self._chance = universe.chance("play")
         pace = self.shape.pace
         self.sockets = {
-            path: kind(path, device, self.truth)
-            for path, device, kind in (
-                ("/dev/air", "air-1", Socket),
-                ("/dev/level", "level-1", Socket),
-                ("/dev/meter", "meter-1", MeterSocket),
-            )
+            path: Socket(path, device, self.truth)
+            for path, device in (("/dev/air", "air-1"), ("/dev/level", "level-1"), ("/dev/meter", "meter-1"))
         }
-        meter = Meter(universe, self.sockets["/dev/meter"])
-        self.sockets["/dev/meter"].meter = meter
+        self.meter = Meter(universe, self.sockets["/dev/meter"])
         self.devices: dict[str, Talker | Meter] = {
             "/dev/air": Air(universe, self.sockets["/dev/air"], 8.0 * pace),
             "/dev/level": Water(universe, self.sockets["/dev/level"], 3.0 * pace),
-            "/dev/meter": meter,
+            "/dev/meter": self.meter,
         }
         self.contacts: dict[int, Contact] = {
             27: Button(universe, self.truth, "panic-1", every=200.0 * pace, lasts=(0.1, 3.0), hold=0.03),
@@ -150,11 +149,9 @@ class Play:
         )
         loop = SimulatedLoop(universe, self.clock, self._delays)
         universe.tell("agent starts", f"{number} {self.clock.boot}")
-        try:
-            loop.run(self._agent(world))
-        except Dead:
-            pass
-        self._stop = None
+        with suppress(Dead):
+            loop.run(self._be_agent(world))
+        self._stop = self._agent = None
         self._fatal = 0
         self.ends.append(End(self._how, universe.now, self.truth.power))
         universe.dying = False
@@ -168,10 +165,10 @@ class Play:
         if not self._over:
             self._pass(self._chance.choice([0.1, 1.0, self._chance.uniform(1, 60)]))
 
-    async def _agent(self, world: SimulatedWorld) -> None:
+    async def _be_agent(self, world: SimulatedWorld) -> None:
         self._stop = asyncio.Event()
-        agent = Agent(self.config, world, version="1.0", config_problems=[])
-        await agent.run(self._stop)
+        self._agent = Agent(self.config, world, version="1.0", config_problems=[])
+        await self._agent.run(self._stop)
 
     def _leave(self) -> None:
         """What the process held is free."""
@@ -181,6 +178,7 @@ class Play:
             socket.port = None
         for contact in self.contacts.values():
             contact.line = None
+        self.meter.forget()
 
     def _lose_power(self) -> None:
         chance = self._chance
@@ -283,8 +281,12 @@ class Play:
             device.quiet = True
 
     def _end(self) -> None:
+        """End as soon as nothing waits, or when it has had its time."""
+        self.waiting = sum(self._agent._journal.status().waiting["city"].values()) if self._agent is not None else None
+        if self.waiting and self.universe.now < (self.seconds + QUIET + PATIENCE) * SECOND:
+            self.universe.after(1.0, self._end)
+            return
         self._over = True
-        self.waiting = self.city.health.get("journal", {}).get("waiting")
         if self._stop is not None:
             self._stop.set()
 

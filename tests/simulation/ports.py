@@ -15,8 +15,6 @@ from tests.simulation.universe import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from random import Random
-
     from drivers.contract import SerialLine
     from tests.simulation.clock import SimulatedClock
     from tests.simulation.truth import Measured, Truth
@@ -52,6 +50,10 @@ class SimulatedPort:
             piece, said = self._came.popleft()
             data += piece
             self._taken += [self._socket.note(self._clock, *one) for one in said]
+            if self._socket.given is not None:  # it knows better when this is taken
+                for one in self._taken:
+                    self._socket.given(one)
+                self._taken.clear()
         return data
 
     def write(self, data: bytes) -> None:
@@ -97,7 +99,8 @@ class Socket:
     truth: Truth
     port: SimulatedPort | None = None
     there: bool = True
-    asked: Callable[[bytes], None] | None = None
+    asked: Callable[[bytes], None] | None = None  # by a device that answers: hears each request
+    given: Callable[[Measured], None] | None = None  # and is told what of its answers was read
 
     def note(self, clock: SimulatedClock, quantity: str, value: float) -> Measured:
         """Write down what the agent is given."""
@@ -200,6 +203,7 @@ class Meter:
         self._count = 0
         self._taken: list[Measured] = []
         socket.asked = self._asked
+        socket.given = self._note
 
     def _asked(self, request: bytes) -> None:
         _, _, first, length = struct.unpack(">BBHH", request[:6])
@@ -222,23 +226,15 @@ class Meter:
         delay = self._chance.uniform(0.05, 0.4)
         self._universe.within_life(delay, lambda: self._socket.port is port and self._socket.say(answer, said))
 
-    def note(self, one: Measured) -> None:
+    def forget(self) -> None:
+        """The agent that was being answered is gone: nobody knows whether it took it."""
+        self._taken = []
+
+    def _note(self, one: Measured) -> None:
         """Remember what was read of the present poll: its values are of the moment of its last answer."""
         for other in self._taken:
             other.boottime, other.now = one.boottime, one.now
         self._taken.append(one)
-
-
-class MeterSocket(Socket):
-    """The line of a meter: what was read counts when the next poll begins."""
-
-    meter: Meter
-
-    def note(self, clock: SimulatedClock, quantity: str, value: float) -> Measured:
-        """Write down what the agent is given; sure only with the next poll."""
-        one = super().note(clock, quantity, value)
-        self.meter.note(one)
-        return one
 
 
 # --- pins ------------------------------------------------------------------------------------------------------------
@@ -290,7 +286,7 @@ class SimulatedInput:
         if self._contact.line is self:
             self._contact.line = None
 
-    def deliver(self, active: bool) -> None:  # noqa: FBT001
+    def deliver(self, active: bool) -> None:
         """An edge comes in."""
         self._edges.append((self._clock.boottime() / 1e9, active))
         self._wake.set()
@@ -322,7 +318,7 @@ class Contact:
         self._set(True)
         self._universe.after(lasts, lambda: self._set(False))
 
-    def _set(self, active: bool) -> None:  # noqa: FBT001
+    def _set(self, active: bool) -> None:
         self.active = active
         if self.line is not None:
             self.line.deliver(active)
@@ -382,7 +378,7 @@ class SimulatedOutput:
 
     level: bool
 
-    def write(self, active: bool) -> None:  # noqa: FBT001
+    def write(self, active: bool) -> None:
         """Drive the level."""
         self.level = active
 

@@ -41,11 +41,10 @@ class Truth:
     universe: Universe
     measured: list[Measured] = field(default_factory=list)
     tips: list[Tip] = field(default_factory=list)
-    levels: dict[tuple[str, str], list[tuple[int, bool]]] = field(default_factory=dict)  # of contacts, by boot, device
     clocks: list[SimulatedClock] = field(default_factory=list)  # of each boot
     power: int = 0
 
-    def note(self, clock: SimulatedClock, device: str, quantity: str, value: float | bool) -> Measured:  # noqa: FBT001
+    def note(self, clock: SimulatedClock, device: str, quantity: str, value: float | bool) -> Measured:
         """Note what is being handed over now."""
         one = Measured(clock, clock.boottime(), device, quantity, value, self.universe.now, self.power)
         self.measured.append(one)
