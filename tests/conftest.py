@@ -86,17 +86,22 @@ def _descriptors() -> dict[int, str]:
 def _children() -> dict[int, str]:
     children = {}
     for path in Path("/proc/self/task").glob("*/children"):
-        for pid in path.read_text("ascii").split():
-            try:
-                name, state = _process(Path(f"/proc/{pid}/stat").read_text("utf-8"))
-            except OSError:
-                continue  # gone meanwhile
-            if state != "Z":  # an orphan that has ended, and that nobody waits for
+        for pid in _read(path).split():
+            name, state = _process(_read(Path(f"/proc/{pid}/stat")))
+            if name and state != "Z":  # an orphan that has ended, and that nobody waits for
                 children[int(pid)] = name
     return children
+
+
+def _read(path: Path) -> str:
+    """Return what is in a file of a process or thread; nothing if it is gone meanwhile."""
+    try:
+        return path.read_text("utf-8")
+    except OSError:
+        return ""
 
 
 def _process(stat: str) -> tuple[str, str]:
     """Return the name and the state in a /proc/PID/stat."""
     name, _, rest = stat.partition("(")[2].rpartition(")")
-    return name, rest.split()[0]
+    return name, rest[1:2]

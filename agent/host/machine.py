@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agent import control, logs
 from agent.host.clock import SystemClock
 from agent.host.disk import Folder
+from agent.host.patient import Patient
 from agent.host.manager import ServiceManager
 from agent.host.random import SystemRandom
 from agent.uplink.mqtt import MqttBroker
@@ -29,7 +30,7 @@ class Machine:
         self.random = SystemRandom()
         self.manager = ServiceManager(environment)
         self.young = Folder(paths.runtime / "young")
-        self.card = Folder(paths.under(config.journal.folder))
+        self.card = Patient(Folder(paths.under(config.journal.folder)))
         self.serial = PosixSerialPorts(paths.root)
         self._paths = paths
         self._gpio: GpiozeroPorts | None = None
