@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.readings import Anchor
 from agent.seams import Sync
-from agent.timekeeper import BUILT, DRIFT, KEPT, WANDER, Timekeeper
+from agent.timekeeper import BUILT, DRIFT, KEPT, STEADY, WANDER, ClockFault, Timekeeper, date_by
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -22,13 +22,14 @@ class PiClock:
 
     def __init__(self, boot: str = BOOT, drift: float = 0.0) -> None:
         self.boot = boot
+        self.started = TRUE_START  # the true UTC of the boot
         self.passed = 0  # true nanoseconds since boot
         self.drift = drift
         self.wrong_by = -40 * 365 * 86_400 * SECOND  # no battery clock: 1985
         self.sync: Sync | None = None
 
     def truth(self) -> int:
-        return TRUE_START + self.passed
+        return self.started + self.passed
 
     def boottime(self) -> int:
         return round(self.passed * (1 + self.drift))
@@ -198,3 +199,187 @@ def test_the_stated_uncertainty_holds_whatever_happens_to_the_wall_clock(drift, 
         assert (dated is None) == (not keeper.memory())
         if dated is not None:
             assert abs(dated.utc - true) <= dated.uncertainty * SECOND + 10  # nanoseconds of rounding
+
+
+@given(
+    st.floats(-DRIFT + WANDER, DRIFT - WANDER),
+    st.lists(st.tuples(st.floats(-WANDER / 2, WANDER / 2), st.floats(1, 50_000)), min_size=2, max_size=20),
+    st.lists(st.tuples(st.integers(0, 19), st.floats(0, 1), st.floats(-1, 1)), min_size=1, max_size=6),
+)
+def test_a_crystal_that_wanders_stays_within_what_is_stated_between_any_anchors(mean, days, looks):
+    instants = [(0, TRUE_START)]
+    for wander, seconds in days:
+        at, true = instants[-1]
+        passed = round(seconds * SECOND)
+        instants.append((at + round(passed * (1 + (mean + wander) / (1 + DRIFT))), true + passed))
+    made = {}
+    for which, uncertainty, part in looks:
+        at, true = instants[which % len(instants)]
+        made[at] = Anchor(BOOT, at, true + round(uncertainty * part * SECOND), uncertainty, "")
+    anchors = [made[at] for at in sorted(made)]
+    for at, true in instants:
+        dated = date_by(anchors, at)
+        assert dated is not None
+        assert abs(dated.utc - true) <= dated.uncertainty * SECOND + 1000  # nanoseconds of rounding
+
+
+# --- the floor -----------------------------------------------------------------------------------------------------
+
+
+def next_boot(keeper, clock, off=SECOND):
+    """Cut the power for a while; return the clock of the next boot, still at the right time of day, and its keeper."""
+    booted = PiClock(f"{int(clock.boot, 16) + 1:032x}")
+    booted.started = clock.truth() + off
+    later = Timekeeper(booted)
+    later.recall(keeper.memory())
+    later.recall_boots(keeper.boots())
+    return booted, later
+
+
+def lived(seconds, *, synchronised=True):
+    clock = PiClock()
+    keeper = Timekeeper(clock)
+    if synchronised:
+        clock.synchronise()
+    keeper.look()
+    clock.passed += seconds * SECOND
+    keeper.look()
+    return clock, keeper
+
+
+def test_it_is_later_than_the_last_time_of_the_boot_before_also_without_a_clock():
+    before, keeper = lived(900)
+    clock, keeper = next_boot(keeper, before)
+    clock.passed = 100 * SECOND
+    assert keeper.look() == []
+    state = keeper.state()
+    assert state.sync is None
+    assert before.truth() + 99 * SECOND < state.floor < clock.truth()
+    assert keeper.not_before(clock.boot, 0) == pytest.approx(before.truth(), abs=SECOND)
+
+
+def test_a_wall_clock_that_claims_an_earlier_day_is_not_believed_and_the_fault_has_a_name():
+    clock, keeper = next_boot(*reversed(lived(900)))
+    clock.synchronise(wrong_by=-86_400 * SECOND)
+    assert keeper.look() == []
+    assert (keeper.state().sync, keeper.state().fault) == (None, ClockFault.BEFORE_FLOOR)
+    clock.synchronise()
+    assert keeper.look()
+    assert keeper.state().fault is None
+
+
+def test_a_wall_clock_from_before_this_software_is_not_believed_although_nothing_else_is_known():
+    clock = PiClock()
+    clock.synchronise(wrong_by=BUILT - TRUE_START - 86_400 * SECOND)
+    assert Timekeeper(clock).look() == []
+
+
+def test_a_synchronised_clock_that_jumps_by_hours_is_not_believed_at_once():
+    clock, keeper = lived(900)
+    for wrong_by in (7200, -7200):
+        clock.synchronise(wrong_by=wrong_by * SECOND)
+        clock.passed += MINUTE
+        assert keeper.look() == []
+        assert keeper.state().fault is ClockFault.JUMPED
+        now = keeper.date(BOOT, clock.boottime())
+        assert abs(now.utc - clock.truth()) <= now.uncertainty * SECOND
+
+
+def test_where_the_floor_was_wrong_an_hour_of_steady_synchronisation_overrules_it():
+    before = PiClock()
+    keeper = Timekeeper(before)
+    before.synchronise(wrong_by=10 * 365 * 86_400 * SECOND)  # a server that had gone mad
+    assert keeper.look()
+    clock, keeper = next_boot(keeper, before)
+    clock.synchronise()
+    looks = 0
+    while not keeper.look():
+        assert keeper.state().fault is ClockFault.BEFORE_FLOOR
+        clock.passed += 5 * SECOND
+        looks += 1
+    assert looks == STEADY // (5 * SECOND)
+    assert keeper.state().fault is None
+    assert keeper.date(clock.boot, 0).utc == pytest.approx(clock.started, abs=SECOND)
+    assert keeper.floor() < clock.truth()
+    _, keeper = next_boot(keeper, clock)
+    assert keeper.floor() < clock.truth() + SECOND
+
+
+def test_a_clock_in_doubt_that_moves_again_begins_its_hour_anew():
+    clock, keeper = next_boot(*reversed(lived(900)))
+    clock.synchronise(wrong_by=-86_400 * SECOND)
+    for _ in range(3):
+        for _ in range(59):
+            assert keeper.look() == []
+            clock.passed += MINUTE
+        clock.wrong_by -= 10 * SECOND
+
+
+# --- boots that never had an anchor --------------------------------------------------------------------------------
+
+
+def test_a_boot_without_an_anchor_is_dated_between_its_neighbours():
+    first, keeper = lived(900)
+    second, keeper = next_boot(keeper, first, off=600 * SECOND)
+    second.passed = 300 * SECOND
+    assert keeper.look() == []
+    third, keeper = next_boot(keeper, second, off=600 * SECOND)
+    assert keeper.date(second.boot, 0) is None
+    third.synchronise()
+    anchor, estimate = keeper.look()
+    assert (anchor.boot, estimate.boot, estimate.source) == (third.boot, second.boot, "estimate")
+    dated = keeper.date(second.boot, 100 * SECOND)
+    assert abs(dated.utc - (second.started + 100 * SECOND)) <= dated.uncertainty * SECOND
+    assert dated.uncertainty == pytest.approx(600, rel=0.01)
+    third.passed += 20 * MINUTE
+    assert [one.boot for one in keeper.look()] == [third.boot]
+
+
+def test_a_boot_without_an_anchor_before_it_stays_undated():
+    first, keeper = lived(900, synchronised=False)
+    second, keeper = next_boot(keeper, first)
+    second.synchronise()
+    assert [one.boot for one in keeper.look()] == [second.boot]
+    assert keeper.date(first.boot, 0) is None
+
+
+def test_neighbours_that_contradict_each_other_bound_nothing():
+    first, keeper = lived(900)
+    second, keeper = next_boot(keeper, first)
+    second.passed = 9000 * SECOND
+    keeper.look()
+    third, keeper = next_boot(keeper, second)
+    third.synchronise(wrong_by=-8000 * SECOND)
+    third.passed = STEADY + MINUTE
+    keeper.look()
+    third.passed += STEADY
+    assert [one.boot for one in keeper.look()] == [third.boot]
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6), st.booleans()), min_size=2, max_size=8))
+def test_whatever_boots_come_and_go_no_date_is_off_by_more_than_it_states(boots):
+    clock, keeper = PiClock(), None
+    keeper = Timekeeper(clock)
+    lives = []
+    for ran, off, synchronised in boots:
+        keeper.look()
+        lives.append((clock, clock.boottime()))
+        clock.passed += ran * SECOND
+        if synchronised:
+            clock.synchronise()
+        keeper.look()
+        lives.append((clock, clock.boottime()))
+        if not synchronised:
+            floor = keeper.not_before(clock.boot, clock.boottime())
+            assert floor is None or floor <= clock.truth()
+        clock, keeper = next_boot(keeper, clock, off * SECOND)
+    clock.synchronise()
+    keeper.look()
+    for one, at in lives:
+        dated = keeper.date(one.boot, at)
+        if dated is not None:
+            assert abs(dated.utc - (one.started + at)) <= dated.uncertainty * SECOND + 1000
+    seen = [synchronised for _, _, synchronised in boots]
+    for (one, _), (_, _, synchronised) in zip(lives[::2], boots, strict=True):
+        is_bounded = True in seen[: [each.boot for each, _ in lives[::2]].index(one.boot) + 1]
+        assert (keeper.date(one.boot, 0) is not None) == (synchronised or is_bounded)

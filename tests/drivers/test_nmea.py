@@ -1,6 +1,6 @@
 import pytest
 
-from drivers.contract import FaultKind, Reason
+from drivers.contract import FaultKind, Reason, TimeFix
 from drivers.nmea import DRIVER, NOISE_LIMIT, Settings
 from tests.drivers.feeding import decode, faults, values
 
@@ -115,3 +115,17 @@ def test_a_sentence_that_never_ends_is_given_up():
     items = decode(decoder, b"$GPGGA" + b"," * 200 + GGA)
     assert faults(items) == [(FaultKind.GARBAGE, 0)]
     assert values(items) == POSITION
+
+
+@pytest.mark.parametrize(
+    ("sentence", "utc"),
+    [(RMC, 1_594_507_065.0), (MOVING, 1_419_995_239.0)],
+)
+def test_a_fix_says_the_time_of_day_and_how_well(sentence, utc):
+    [fix] = [item for item in decode(decoder, sentence) if isinstance(item, TimeFix)]
+    assert (fix.utc, fix.uncertainty) == (utc, 1.0)
+
+
+@pytest.mark.parametrize("sentence", [RMC_NO_FIX, RMC_SIMULATED, BAD_DATE, GGA])
+def test_without_a_fix_or_a_date_there_is_no_time_of_day(sentence):
+    assert not [item for item in decode(decoder, sentence) if isinstance(item, TimeFix)]
