@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from agent import control, logs
 from agent.host.clock import SystemClock
 from agent.host.disk import Folder
-from agent.host.patient import Patient
 from agent.host.manager import ServiceManager
+from agent.host.patient import Patient
 from agent.host.random import SystemRandom
 from agent.uplink.mqtt import MqttBroker
 from drivers.ports.serial import PosixSerialPorts
