@@ -44,6 +44,7 @@ class Found(NamedTuple):
     """What was on the card at start."""
 
     state: State | None  # of the last commit
+    before: list[State]  # the last ones of earlier epochs whose end no later one has stated, oldest first
     epochs: list[str]  # oldest first
     damaged: int  # bytes
     unreadable: list[str]  # segments, each with what the system said
@@ -63,6 +64,7 @@ class Card:
     def load(self) -> Found:
         """Read what is there; a segment that cannot be read costs none of the others."""
         state: State | None = None
+        before: list[State] = []
         epochs: list[str] = []
         damaged = 0
         unreadable: list[str] = []
@@ -84,9 +86,11 @@ class Card:
                     continue
                 packs, snapshot = contents(found.payload)
                 segment.note(packs)
-                state = snapshot or state
+                if snapshot is not None:
+                    before = _before(snapshot, state, before)
+                    state = snapshot
                 note_epochs(epochs, packs, snapshot)
-        return Found(state, epochs, damaged, unreadable)
+        return Found(state, before, epochs, damaged, unreadable)
 
     def write(self, payload: bytes) -> tuple[str, int]:
         """Put one commit on the medium and return the segment's name and the bytes written.
@@ -160,6 +164,12 @@ class Card:
         if self._file is not None:
             file, self._file = self._file, None
             file.close()
+
+
+def _before(now: State, last: State | None, before: list[State]) -> list[State]:
+    if not now.blind:
+        return []
+    return before if last is None or last.epoch == now.epoch else [*before, last]
 
 
 def contents(payload: bytes) -> tuple[list[Pack], State | None]:

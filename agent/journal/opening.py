@@ -35,6 +35,7 @@ class StartUp:
     ledger: list[LedgerEntry] = field(default_factory=list)
     faults: dict[Fault, str] = field(default_factory=dict)
     known_to_card: bool = False  # the card says that this epoch is being used
+    sees: bool = False  # the card was read: with the ledger, what was before this epoch is accounted for
 
 
 def open_both(
@@ -49,12 +50,13 @@ def open_both(
     packs = recovered.packs()
     ledger: list[LedgerEntry] = []
     if state is None:
-        state = State(epoch=f"{random.bits(64):016x}", boot=clock.boot)
-        if found.state is not None:
-            state.kept = found.state.kept
-            ledger += _lost(found.state, clock.boottime())
-    if found.state is not None:
-        state.take_over(found.state)
+        state = State(epoch=f"{random.bits(64):016x}", boot=clock.boot, blind=True)
+    ended = [*found.before, found.state] if found.state is not None else []
+    for one in ended:
+        if state.blind and one.epoch != state.epoch:
+            state.kept = one.kept | state.kept
+            ledger += _lost(one, clock.boottime())
+        state.take_over(one)
     state.boot = clock.boot
     for segment in card.segments:  # a segment that could not be read then, and can be now
         for key, ranges in segment.spans.items():
@@ -62,16 +64,19 @@ def open_both(
     damage = [*found.unreadable, *young.unreadable]
     if found.damaged or young.damaged:
         damage.append(f"{found.damaged} bytes of the card, {young.damaged} bytes of the young end")
+    if Fault.CARD in faults:
+        damage.append("the card could not be read at the start: what waits on it is sent after the next start")
     if damage:
         faults[Fault.DAMAGED] = "; ".join(damage)
     epochs = [epoch for epoch in found.epochs if epoch != state.epoch] + [state.epoch]
     present = _present(card, packs)
-    ledger += _missing(present, state, found.state, uplinks, clock.boottime())
+    ledger += _missing(present, state, ended, uplinks, clock.boottime())
     if Fault.CARD not in faults and not found.unreadable:
         # The card's own epoch stays until the card knows this one: a start that reads it again says no loss twice.
-        state.forget_all_but({key for key, ranges in present.items() if ranges}, _epochs_of(state, found.state))
+        state.forget_all_but({key for key, ranges in present.items() if ranges}, {one.epoch for one in [state, *ended]})
     known_to_card = found.state is not None and found.state.epoch == state.epoch and not found.state.clean
-    return StartUp(young, card, state, epochs, packs, ledger, faults, known_to_card=known_to_card)
+    sees = Fault.CARD not in faults and (found.state is not None or not found.unreadable)
+    return StartUp(young, card, state, epochs, packs, ledger, faults, known_to_card=known_to_card, sees=sees)
 
 
 def _load(card: Card, faults: dict[Fault, str]) -> Found:
@@ -79,7 +84,7 @@ def _load(card: Card, faults: dict[Fault, str]) -> Found:
         return card.load()
     except OSError as error:
         faults[Fault.CARD] = str(error)
-        return Found(None, [], 0, [])
+        return Found(None, [], [], 0, [])
 
 
 def _recover(young: Young, faults: dict[Fault, str]) -> Recovered:
@@ -182,10 +187,6 @@ def _lost(before: State, now: int) -> list[LedgerEntry]:
     ]
 
 
-def _epochs_of(*states: State | None) -> set[str]:
-    return {state.epoch for state in states if state is not None}
-
-
 def _present(card: Card, packs: list[tuple[Pack, int]]) -> dict[Key, Ranges]:
     present: dict[Key, Ranges] = {}
     for segment in card.segments:
@@ -197,13 +198,13 @@ def _present(card: Card, packs: list[tuple[Pack, int]]) -> dict[Key, Ranges]:
 
 
 def _missing(
-    present: Mapping[Key, Ranges], state: State, ended: State | None, uplinks: Sequence[str], now: int
+    present: Mapping[Key, Ranges], state: State, ended: Sequence[State], uplinks: Sequence[str], now: int
 ) -> list[LedgerEntry]:
     """Name, once, the numbers that ought to be here for some uplink and are not: records that were damaged.
 
     An uplink that is new has no claim to what had been delivered before it came.
     """
-    used = {(one.epoch, stream): one.next[stream] - 1 for one in (ended, state) if one for stream in Stream}
+    used = {(one.epoch, stream): one.next[stream] - 1 for one in [*ended, state] for stream in Stream}
     new = [uplink for uplink in uplinks if uplink not in state.done]
     old = [uplink for uplink in uplinks if uplink in state.done]
     for uplink in new:

@@ -29,6 +29,7 @@ class State:
     resent: dict[str, int] = field(default_factory=dict)  # by uplink: how often marks of delivery were taken off
     kept: dict[str, Any] = field(default_factory=dict)
     clean: bool = False  # the agent stopped in order after this: nothing can be missing behind it
+    blind: bool = False  # what a power cut took before this epoch has not been stated: the card could not be read
 
     def done_by(self, uplink: str, key: Key) -> Ranges:
         """Return what an uplink has delivered, to be added to."""
@@ -89,6 +90,7 @@ class State:
             "resent": self.resent,
             "kept": self.kept,
             "clean": clean,
+            "blind": self.blind,
         }
         return zlib.compress(json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode(), 1)
 
@@ -98,7 +100,7 @@ def restore(snapshot: bytes) -> State:
     try:
         fields = json.loads(zlib.decompress(snapshot))
         state = State(epoch=fields["epoch"], boot=fields["boot"], kept=fields["kept"], clean=fields["clean"])
-        state.resent = fields["resent"]
+        state.resent, state.blind = fields["resent"], fields["blind"]
         state.next |= {Stream(stream): number for stream, number in fields["next"].items()}
         for uplink, by_epoch in fields["done"].items():
             state.done[uplink] = {}

@@ -301,6 +301,7 @@ async def test_when_every_place_refuses_memory_stays_bounded_and_the_ledger_says
     journal = bench.open(young=Refusing(bench.young.path), card=Refusing(bench.card.path), young_limit=1 << 15)
     for _ in range(400):
         journal.append(Stream.TELEMETRY, bench.readings(20))
+    journal.close_packs()
     left = await fetched(journal)
     dropped = sum(one["count"] for one in ledger(journal) if one["n"] == "dropped")
 
