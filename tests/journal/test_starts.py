@@ -1,0 +1,80 @@
+"""What a start says of the run before, also when the card cannot be read or the start itself is killed."""
+
+import errno
+import random
+
+import pytest
+
+from agent.readings import Stream
+from tests.journal.test_losses import ledger, said
+from tests.simulation.disk import FOREVER, Death, Killed, SimulatedDisk
+
+
+@pytest.fixture
+def disks(bench):
+    bench.young, bench.card = SimulatedDisk(volatile=True), SimulatedDisk()
+    return [bench.young, bench.card]
+
+
+def cut_the_power(bench):
+    bench.let_go()
+    for disk in (bench.young, bench.card):
+        disk.power_cut(random.Random(1).randrange)
+
+
+def kill(bench):
+    bench.let_go()
+    for disk in (bench.young, bench.card):
+        disk.kill()
+
+
+async def lost(journal, epoch):
+    """Return what the ledger says that a power cut took of an epoch's telemetry."""
+    await journal.commit()
+    return [one for one in said(entry for entry in ledger(journal) if entry["epoch"] == epoch) if one[1] == "telemetry"]
+
+
+@pytest.mark.usefixtures("disks")
+@pytest.mark.parametrize("end", [kill, cut_the_power])
+@pytest.mark.parametrize("committed", [True, False])
+async def test_what_the_power_took_is_said_by_the_first_start_that_can_read_the_card(bench, end, committed):
+    first = bench.open()
+    first.append(Stream.TELEMETRY, bench.readings(5))
+    await first.commit()
+    cut_the_power(bench)
+
+    bench.card.refuse("names", errno.EIO, times=FOREVER)
+    second = bench.open()
+    second.append(Stream.TELEMETRY, bench.readings(2))
+    assert await lost(second, first.status().epoch) == []
+    bench.card.heal()
+    if committed:
+        await second.commit()
+    end(bench)
+
+    for _ in range(2):
+        third = bench.open()
+        assert await lost(third, first.status().epoch) == [("lost", "telemetry", 6, None)]
+        kill(bench)
+
+
+@pytest.mark.parametrize("power", [False, True])
+async def test_a_start_that_is_killed_at_any_operation_leaves_to_the_next_what_it_had_to_say(bench, power):
+    for operation in range(1, 100):
+        bench.young, bench.card = SimulatedDisk(volatile=True), SimulatedDisk()
+        first = bench.open()
+        first.append(Stream.TELEMETRY, bench.readings(5))
+        await first.commit()
+        cut_the_power(bench)
+        bench.young.before = bench.card.before = death = Death(operation)
+        try:
+            bench.open()
+        except Killed:
+            death.left = 1000
+            (cut_the_power if power else kill)(bench)
+            assert await lost(bench.open(), first.status().epoch) == [("lost", "telemetry", 6, None)]
+        else:
+            return
+        finally:
+            bench.let_go()
+    pytest.fail("it takes no end")
