@@ -29,7 +29,7 @@ class Stock:
         self._card = card
         self._uplinks = uplinks
         self._packs: dict[Stream, list[Pack]] = {stream: [] for stream in Stream}  # of the present epoch, in order
-        self._file_of: dict[tuple[Stream, int], int] = {}  # which file of the young end a pack lies in
+        self._lying_in: dict[int, list[Pack]] = defaultdict(list)  # the same packs, by file of the young end
         self._present: dict[Key, Ranges] = defaultdict(Ranges)
         for segment in card.segments:
             for key, ranges in segment.spans.items():
@@ -43,7 +43,7 @@ class Stock:
         self._packs[pack.stream].append(pack)
         if not self._committed[pack.stream].covers(pack.first, pack.last):
             self.fresh.append(pack)
-        self._file_of[pack.stream, pack.first] = file
+        self._lying_in[file].append(pack)
         self._present[pack.epoch, pack.stream].add(pack.first, pack.last)
 
     def next_number(self, uplink: str, stream: Stream, place: Place) -> tuple[Key, int] | None:
@@ -141,33 +141,32 @@ class Stock:
 
     def leave_file(self, file: int) -> list[Pack]:
         """Take out of memory all packs of a file of the young end; return those that are safe nowhere else."""
-        homeless = []
+        leaving = sorted(self._lying_in.pop(file, ()), key=lambda pack: pack.first)
+        gone = set(map(id, leaving))
         for stream, packs in self._packs.items():
-            stay = []
-            for pack in packs:
-                if self._file_of[stream, pack.first] != file:
-                    stay.append(pack)
-                    continue
-                del self._file_of[stream, pack.first]
-                if self._committed[stream].covers(pack.first, pack.last):
-                    continue
-                if self.is_done(pack) or self.is_given_up(pack):
-                    self._present[pack.epoch, stream].remove(pack.first, pack.last)
-                    self._not_fresh([pack])
-                else:
-                    homeless.append(pack)
-            self._packs[stream] = stay
+            self._packs[stream] = [pack for pack in packs if id(pack) not in gone]
+        homeless, over = [], []
+        for pack in leaving:
+            if self._committed[pack.stream].covers(pack.first, pack.last):
+                continue
+            if self.is_done(pack) or self.is_given_up(pack):
+                self._present[pack.epoch, pack.stream].remove(pack.first, pack.last)
+                over.append(pack)
+            else:
+                homeless.append(pack)
+        self._not_fresh(over)
         return homeless
 
     def is_lived_in(self, file: int) -> bool:
         """Return whether packs of a file of the young end are neither on the card nor done."""
-        return any(self._file_of.get((pack.stream, pack.first)) == file for pack in self.uncommitted())
+        uncommitted = set(map(id, self.uncommitted()))
+        return any(id(pack) in uncommitted for pack in self._lying_in.get(file, ()))
 
     def move_in(self, pack: Pack, file: int) -> None:
         """Take a homeless pack back, which was written into another file, or into none."""
         packs = self._packs[pack.stream]
         packs.insert(bisect_right(packs, pack.first, key=lambda one: one.first), pack)
-        self._file_of[pack.stream, pack.first] = file
+        self._lying_in[file].append(pack)
 
     def leave_segment(self, segment: Segment) -> None:
         """Note that a segment of the card, already forgotten there, is gone."""
