@@ -87,6 +87,7 @@ def test_every_trouble_is_told_once():
             "level-2": DEVICE | {"alarms": ["flood"]},
         },
         uplinks={"city": UPLINK | {"state": "connecting", "fault": "unreachable", "message": "Connection refused"}},
+        clock={"synchronised": False, "source": None, "uncertainty": None, "fault": "gnss_rollover"},
         journal={"waiting": {}, "faults": {"card": "No space left on device"}},
         configuration={"running": "last_good", "problems": ["gateway.toml:14: devices.air-1.driver: no such driver"]},
     )
@@ -94,6 +95,7 @@ def test_every_trouble_is_told_once():
     found = troubles(troubled)
 
     assert [text.partition(":")[0] for text in found[:4]] == ["air-1", "level-1", "level-2", "city"]
+    assert "1024" in found.pop(4)
     for text, part in zip(
         found, ("/dev/ttyUSB0", "", "flood", "Connection refused", "No space left", "gateway.toml:14"), strict=True
     ):

@@ -57,10 +57,23 @@ UPLINK_ADVICE = {
     "refused_publish": N_("the broker refuses what is sent; check its access rules"),
 }
 
+CLOCK_ADVICE = {
+    "before_floor": N_("the clock claims a day that this gateway has already lived through; check its time service"),
+    "jumped": N_("the clock jumped although it claims to be right; check its time service"),
+    "gnss_disagrees": N_("the GNSS receiver says another time than the clock; check both"),
+    "gnss_rollover": N_("the GNSS receiver is off by a multiple of 1024 weeks; it needs newer firmware"),
+    "gnss_implausible": N_("the GNSS receiver says a time that cannot be; check the receiver"),
+}
+
 
 def word(state: str) -> str:
     """Return what a state or reason is called."""
     return _(WORDS[state]) if state in WORDS else state
+
+
+def of_clock(fault: str) -> str:
+    """Return why the time of day is not believed, and what to do."""
+    return _(CLOCK_ADVICE[fault]) if fault in CLOCK_ADVICE else fault
 
 
 def of_device(device: dict[str, Any]) -> str:
