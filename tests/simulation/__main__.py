@@ -30,12 +30,12 @@ class Verdict(NamedTuple):
 
 def verdict(seed: int) -> Verdict:
     """Play a seed and judge it."""
-    play = Play(seed)
     try:
+        play = Play(seed)
         play.run()
         faults = judge(play)
     except Exception as error:  # noqa: BLE001 - a seed that breaks the simulation itself must not end the campaign
-        faults = [f"{type(error).__name__}: {error}"]
+        return Verdict(seed, [f"{type(error).__name__}: {error}"], 0, 0.0, "", "")
     ends = " ".join(end.how for end in play.ends)
     return Verdict(seed, faults, len(play.truth.measured), play.universe.now / 1e9, ends, play.universe.digest())
 

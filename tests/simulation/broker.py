@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from agent.uplink.broker import Will
-    from tests.simulation.city import City
+    from tests.simulation.city import City, Name
     from tests.simulation.universe import Universe
 
 
@@ -70,6 +70,7 @@ class SimulatedLink:
         self._universe = broker.universe
         self._waiting: dict[asyncio.Future[int], int] = {}
         self._life = broker.universe.life
+        self._closed = False
         self._sent = 0
         self._arrived = 0
         self._deliverable: int | None = None  # how many messages arrive in all, once the line is broken
@@ -113,8 +114,7 @@ class SimulatedLink:
         self._arrived = number
         name = topic.rpartition("/")[2]
         code = broker.refusal if broker.refusal and broker.refused in {"", name} else 0
-        if not code:
-            broker.city.take(topic, payload)
+        names = broker.city.take(topic, payload) if not code else []
         if self._universe.life != self._life or future not in self._waiting:
             return
         if broker.lose_next == "after":
@@ -125,10 +125,11 @@ class SimulatedLink:
             broker.withhold_next = False
             return
         self._answers_at = max(self._answers_at, self._universe.now + self._delay())
-        self._universe.at(self._answers_at, lambda: self._answer(future, code))
+        self._universe.at(self._answers_at, lambda: self._answer(future, code, names))
 
-    def _answer(self, future: asyncio.Future[int], code: int) -> None:
-        if self._universe.life != self._life or future not in self._waiting or self._broker.deaf:
+    def _answer(self, future: asyncio.Future[int], code: int, names: list[Name]) -> None:
+        broker = self._broker
+        if self._universe.life != self._life or future not in self._waiting or self._closed or broker.deaf:
             return
         number = self._waiting.pop(future)
         self._universe.tell("answer", f"{number} {code:#x}")
@@ -137,6 +138,7 @@ class SimulatedLink:
         if code:
             future.set_exception(RefusedError(code, f"reason {code:#x}"))
         else:
+            broker.city.ack(names)
             future.set_result(0)
 
     async def goodbye(self) -> None:
@@ -163,6 +165,7 @@ class SimulatedLink:
 
     def hang_up(self) -> None:
         """Have no more of it, at this end; also what a kill does."""
+        self._closed = True
         if self._broker.link is self:
             self._broker.link = None
         if self._deliverable is None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from agent.receiver import Series
     from tests.simulation.universe import Universe
 
+MOMENT = 1_000_000  # nanoseconds
+
 
 class Name(NamedTuple):
     """Names a record for ever."""
@@ -41,23 +43,37 @@ class City:
     universe: Universe
     receiver: Receiver = field(default_factory=Receiver)
     records: dict[Name, Arrived] = field(default_factory=dict)  # in the order in which they came
+    acked: dict[Name, int] = field(default_factory=dict)  # what the agent knows to be here, and since when
 
-    def take(self, topic: str, payload: bytes) -> None:
-        """Take one message."""
+    def take(self, topic: str, payload: bytes) -> list[Name]:
+        """Take one message; return which records are in it."""
         lane = topic.rpartition("/")[2]
         self.universe.tell("arrived", f"{lane} {crc32(payload):08x}")
         if lane not in PACKED:
-            return
+            return []
+        names = []
         head, *items = unpack(payload)
         for number, fields in enumerate(items, head["v"]):
             name = Name(head["epoch"], head["stream"], number)
+            names.append(name)
             one = Arrived(name, lane, head["boot"], head["boottime"] + fields.get("t", 0.0), fields)
             known = self.records.setdefault(name, one)
+            if name in self.acked and head["stream"] != "ledger":
+                self.universe.fault(f"{name} was sent again although it had been acknowledged")
             if known is not one and not _same(known, one):
                 self.universe.fault(f"{name} came twice and says two things: {known.fields} and {fields}")
         for record in self.receiver.take(topic, payload):
             mine = self.records[_name(record.series, record.number)]
             mine.utc, mine.uncertainty = record.utc, record.uncertainty
+        return names
+
+    def ack(self, names: list[Name]) -> None:
+        """Note that the agent was told that these are here: it has no reason to send them again."""
+        self.acked |= dict.fromkeys(names, self.universe.now)
+
+    def forget_acks(self, how: str, now: int) -> None:
+        """A run has ended; what it had been told in its last moment, or all if the power was cut, it may not know."""
+        self.acked = {name: at for name, at in self.acked.items() if how != "power" and at < now - MOMENT}
 
 
 def _name(series: Series, number: int) -> Name:

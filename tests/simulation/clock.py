@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tests.simulation.universe import Universe
 
 CRYSTAL = 99e-6  # the most by which a crystal is off
+STARTING = 60.0  # seconds at most from the beginning of a boot to the start of the agent
 DAY = 86_400 * SECOND
 
 
@@ -25,7 +26,7 @@ class SimulatedClock:
         self.boot = f"{chance.getrandbits(128):032x}"
         self.rate = 1 + chance.choice([-CRYSTAL, CRYSTAL, chance.uniform(-CRYSTAL, CRYSTAL), 0.0])
         self._booted = universe.now
-        self._already = chance.randrange(5 * SECOND, 60 * SECOND)  # passed before the agent was started
+        self._already = round(chance.uniform(5, STARTING) * SECOND)  # passed before the agent was started
         self._sync: Sync | None = None
         self._error = 0  # of the wall clock while it is synchronised
         wrong = chance.choice([-BEGINNING + DAY, -chance.randrange(400 * DAY), chance.randrange(400 * DAY)])

@@ -85,6 +85,9 @@ def _numbers(play: Play) -> Iterator[str]:
             last = min(last, account.lost_from - 1)
         for gap in known.gaps(1, last):
             yield f"{series.epoch} {series.stream}: numbers {gap} neither came nor are accounted for"
+    for one in play.city.records.values():
+        if one.fields["n"] == "damaged":  # nothing here damages what had reached the card
+            yield f"the ledger speaks of damage: {one.fields}"
 
 
 # --- no loss beyond the promise --------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from agent import logs
 from agent.app import Agent
 from tests.simulation.broker import SimulatedBroker
 from tests.simulation.city import City
-from tests.simulation.clock import SimulatedClock
+from tests.simulation.clock import STARTING, SimulatedClock
 from tests.simulation.disk import SimulatedDisk
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.ports import (
@@ -108,7 +108,7 @@ class Play:
 
     def schedule(self, chance: Random) -> list[Trouble]:
         """Return what goes wrong."""
-        return troubles(chance, self.seconds)
+        return troubles(chance, self.seconds, self.universe.seed)
 
     # --- the machine -----------------------------------------------------------------------------------------------
 
@@ -156,6 +156,7 @@ class Play:
         self.ends.append(End(self._how, universe.now, self.truth.power))
         universe.dying = False
         universe.tell("agent ends", self._how)
+        self.city.forget_acks(self._how, universe.now)
         self._leave()
         if self._how == "power":
             self._lose_power()
@@ -185,7 +186,7 @@ class Play:
         for disk in (self.young, self.card):
             disk.power_cut(chance.randrange)
         self.young.heal()
-        self._pass(chance.uniform(1, 100))
+        self._pass(STARTING + chance.uniform(1, 100))
         self.truth.power += 1
         self.clock = self._boot()
 

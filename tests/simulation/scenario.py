@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.config.load import load
@@ -44,7 +44,8 @@ def shape_of(chance: Random) -> Shape:
 def configuration(chance: Random, shape: Shape) -> Config:
     """Draw a configuration."""
     interval = chance.choice([1, 2, 5, 10, 10, 30])
-    return load(f"""
+    young_limit = chance.choice([24, 48, 64, 1024]) * 1024
+    config = load(f"""
         [gateway]
         id = "pkt-0001"
         [uplinks.city]
@@ -55,7 +56,7 @@ def configuration(chance: Random, shape: Shape) -> Config:
         compression = "{chance.choice(["deflate", "deflate", "none"])}"
         [journal]
         commit_interval = "{interval} s"
-        young_limit = "{chance.choice([64, 64, 128, 1024])} KiB"
+        young_limit = "64 KiB"
         limit = "{chance.choice([1, 256])} MiB"
         pack_within = "{chance.choice([0, 1, 1, 5])} s"
         pack_size = {chance.choice([3, 20, 100])}
@@ -91,6 +92,8 @@ def configuration(chance: Random, shape: Shape) -> Config:
         pin = 22
         sounds_for = ["panic-1"]
     """)
+    # Below what a configuration may say: so that an hour of readings is too much.
+    return replace(config, journal=replace(config.journal, young_limit=young_limit))
 
 
 # --- troubles --------------------------------------------------------------------------------------------------------
@@ -98,23 +101,30 @@ def configuration(chance: Random, shape: Shape) -> Config:
 Trouble = tuple[float, "Callable[[Play], None]"]  # seconds from the beginning, and what happens
 
 
-def troubles(chance: Random, seconds: float) -> list[Trouble]:
-    """Draw what goes wrong. Each kind is drawn often, seldom or not at all: pure cases are told apart best."""
+def troubles(chance: Random, seconds: float, seed: int) -> list[Trouble]:
+    """Draw what goes wrong. Each kind is drawn often, seldom or not at all: pure cases are told apart best.
+
+    Every second seed is about one thing, which then happens often: what takes two faults at once to go wrong would
+    otherwise be met too seldom.
+    """
+    kinds = {
+        _kill: 8,
+        _power: 3,
+        _stop: 2,
+        _outage: 6,
+        _break: 8,
+        _refusal: 4,
+        _card: 5,
+        _young: 2,
+        _clock: 4,
+        _device: 2,
+    }
+    theme = THEMES[seed // 2 % len(THEMES)] if seed % 2 else ()
     drawn: list[Trouble] = []
-    kinds: list[tuple[int, Callable[[Random], list[tuple[float, Callable[[Play], None]]]]]] = [
-        (8, _kill),
-        (3, _power),
-        (2, _stop),
-        (6, _outage),
-        (8, _break),
-        (4, _refusal),
-        (5, _card),
-        (2, _young),
-        (4, _clock),
-        (2, _device),
-    ]
-    for most, kind in kinds:
+    for kind, most in kinds.items():
         count = chance.choice([0, 0, 1, chance.randint(0, most), chance.randint(0, most)])
+        if theme:
+            count = chance.randint(most, 2 * most) if kind in theme else 0
         for _ in range(count):
             at = chance.uniform(0, seconds)
             drawn += [(at + after, call) for after, call in kind(chance)]
@@ -272,3 +282,12 @@ def _device(chance: Random) -> list[Trouble]:
             play.sockets[which].unplug()
 
     return [(0.0, lambda play: set_(play, well=False)), (lasts, lambda play: set_(play, well=True))]
+
+
+THEMES = (
+    (_kill, _break),
+    (_power, _card, _outage),
+    (_refusal, _outage, _break),
+    (_kill, _power, _clock),
+    (_young, _kill, _outage),
+)
