@@ -335,8 +335,8 @@ class Journal:
             await self._commit(clean=clean)
 
     async def _commit(self, *, clean: bool) -> None:
-        self._keeping.check()
         is_due = await self._committing.check()
+        self._keeping.check()  # behind that: where both have been removed, it knows what the card has not got any more
         # A card that failed is tried again although nothing waits for it: how else would it be known to be well?
         if is_due or self._uncommitted() or clean or self._kept_is_due() or self._faults.stands(Fault.CARD):
             changed_at, self._kept_changed_at = self._kept_changed_at, None
