@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from hil.link import Link
+from hil.link import Link, LinkState
 from tests.brokers import Mosquitto
 from tests.kills.acknowledged import unacknowledged
 from tests.kills.counters import Counters
@@ -33,7 +33,7 @@ WEIGHTS = {
     "epoll_pwait": 4, "epoll_ctl": 3, "futex": 4, "clone3": 2, "shutdown": 1, "rt_sigreturn": 2, "exit_group": 2,
 }  # fmt: skip
 ON_EXIT = 0.5  # of the kills: the call has been done, and the process does not know
-DOWN = 0.35  # of the runs have no link to the broker
+LINK_TURNS = 0.15  # before a run: outages last longer than the young end can hold what is new, and the card has to
 STARTS_WITHIN = 30.0  # seconds
 STOPPED = 0.25  # of the runs are asked to stop at some moment of their first second,
 SOON, LATE = 1.0, 2.0  # seconds; the others only if they have not come to their kill by then
@@ -112,7 +112,8 @@ class Site:
         known = {call: weight for call, weight in WEIGHTS.items() if self._most[call] > self._least[call]}
         call = self._chance.choices(list(known), list(known.values()))[0]
         when = self._chance.randint(self._least[call] + 1, self._most[call])
-        await self._set_link(up=self._chance.random() >= DOWN)
+        if self._chance.random() < LINK_TURNS:
+            await self._set_link(up=self.link.state is LinkState.CUT)
         kill = Kill(call, when, call != "exit_group" and self._chance.random() < ON_EXIT)
         await self._run(kill, self._chance.uniform(0, SOON) if self._chance.random() < STOPPED else LATE)
 
