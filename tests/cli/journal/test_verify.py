@@ -1,0 +1,58 @@
+"""`roadside journal verify` as a process, on journals that are whole, damaged, or being written."""
+
+import asyncio
+import csv
+
+from agent.journal.frames import Kind, frame
+from tests.brokers import mosquitto  # noqa: F401 - a fixture
+from tests.cli.journal.conftest import journal
+from tests.cli.roadside import roadside
+from tests.system.gateway import Gateway
+
+
+def test_it_finds_nothing_wrong_while_the_journal_is_written(filled):
+    result = journal("verify", filled)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.endswith("nothing is damaged or missing\n")
+
+
+def test_damage_is_told_with_its_place_and_an_exit_status(filled):
+    [name] = filled.card.names()
+    path = filled.card.path / name
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    result = journal("verify", filled)
+    assert result.returncode == 2
+    assert f"{name}: damaged: " in result.stdout
+    assert "something is damaged or missing" in result.stdout
+    assert "see roadside journal verify" in journal("export", filled).stderr
+
+
+def test_a_thai_technician_reads_thai(filled):
+    result = journal("verify", filled, locale="th_TH.UTF-8")
+    assert result.stdout.endswith("ไม่มีสิ่งใดเสียหายหรือขาด\n")
+
+
+async def test_a_journal_that_an_agent_writes_at_this_moment_is_whole(mosquitto):  # noqa: F811
+    async with Gateway(mosquitto().url) as gateway:
+        await gateway.go_on("air-1")
+        for _ in range(3):
+            result = await asyncio.to_thread(roadside, "journal", "verify", "--root", gateway.root)
+            assert (result.returncode, result.stderr) == (0, "")
+            result = await asyncio.to_thread(roadside, "journal", "export", "--root", gateway.root)
+            rows = list(csv.DictReader(result.stdout.splitlines()))
+            assert {"air-1", "level-1"} <= {row["device"] for row in rows}
+            keys = [(row["epoch"], row["stream"], row["number"]) for row in rows]
+            assert len(keys) == len(set(keys))
+        await gateway.loses_nothing()
+
+
+def test_records_of_a_newer_version_are_not_passed_over(filled):
+    [name] = filled.card.names()
+    newer = frame(max(Kind) + 1, b"what nobody knows yet")
+    with (filled.card.path / name).open("ab") as file:
+        file.write(newer)
+    result = journal("verify", filled)
+    assert result.returncode == 2
+    assert f"{name}: 1 records are of a kind that this version does not know" in result.stdout
