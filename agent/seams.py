@@ -51,7 +51,10 @@ class File(Protocol):
     """A file open for appending. Every method may raise OSError."""
 
     def append(self, data: bytes) -> None:
-        """Write all of it; on a short write cut the file back to what it was, then raise."""
+        """Write all of it; on a short write cut the file back to what it was, then raise.
+
+        Raises FileNotFoundError when the file has been removed.
+        """
         ...
 
     def sync(self) -> None:

@@ -96,13 +96,19 @@ class Keeping:
                 self._young.write(data)
             except OSError as error:
                 if not self._make_room(error):
-                    self._astray.add(self._young.number)
-                    self._young.close()  # what follows would stand behind a hole
-                    self._fail(error)
+                    self._let_go(error)
             else:
                 return
         self.unkept += 1
         self._unkept_bytes += len(data)
+
+    def _let_go(self, error: OSError) -> None:
+        self._astray.add(self._young.number)
+        self._young.close()  # what follows would stand behind a hole
+        self._fail(error)
+        if isinstance(error, FileNotFoundError):  # removed, most likely with all others: begin anew at once
+            self._astray |= self._young.vanished()
+            self._unkept_bytes = self._limit
 
     def _fail(self, error: OSError) -> None:
         if not self._faults.stands(Fault.YOUNG):  # once: while it stands, the card gets what comes at its usual pace

@@ -211,12 +211,21 @@ async def test_a_young_end_that_is_removed_begins_anew_with_all_that_is_still_ne
     await journal.commit()
 
     assert "removed" in journal.status().faults["damaged"]
-    assert journal.status().unkept == 0
     reopened = bench.open(card=card)
     assert reopened.status().epoch == journal.status().epoch
     assert reopened.kept("rain-1") == 7
     assert await fetched(reopened) == list(range(88))
     assert len(drain(reopened.outbox("city"), Lane.ALARMS)) == len(drain(outbox, Lane.ALARMS)) == 1
+
+
+async def test_a_young_end_that_is_removed_costs_nothing_if_the_agent_crashes_before_the_next_commit(bench):
+    journal = bench.open(young_limit=1 << 15)
+    for _ in range(20):
+        journal.append(Stream.TELEMETRY, bench.readings(8))
+    shutil.rmtree(bench.young.path)
+    journal.append(Stream.TELEMETRY, bench.readings(8))
+
+    assert await fetched(bench.open()) == list(range(168))
 
 
 async def test_a_young_end_that_cannot_be_made_again_is_tried_at_each_commit(bench):
