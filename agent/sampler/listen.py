@@ -30,7 +30,11 @@ async def listen(
             at = clock.boottime()
             for start in range(0, min(len(data), most), PIECE):
                 pipeline.take(decoder.feed(data[start : start + PIECE]), at)
-                await asyncio.sleep(0)  # the others want their turn
+                try:
+                    await asyncio.sleep(0)  # the others want their turn
+                except asyncio.CancelledError:  # a stop: nobody will read again what has been read
+                    pipeline.take(decoder.feed(data[start + PIECE : most]), at)
+                    raise
             if len(data) > most:
                 # No device can send so much on such a line: something else is at the other end. The rest is not even
                 # looked at, and the next look can wait.

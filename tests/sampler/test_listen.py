@@ -1,5 +1,6 @@
 """A device that speaks unasked: its port comes and goes, its driver may fail, the others never notice."""
 
+import asyncio
 from functools import partial
 
 from agent.sampler.listen import listen
@@ -105,6 +106,19 @@ def test_a_device_that_floods_is_a_fault_and_the_others_get_their_turn(tmp_path)
             await passes(0.9)
             assert flooding.faults == {FaultKind.OVERRUN.value: 1}
             assert well.latest["level"].measurement.value == 10
+
+    on_bench(tmp_path, test)
+
+
+def test_a_stop_loses_nothing_of_what_was_read(tmp_path):
+    ports = ScriptedSerialPorts({PATH: [ScriptedSerialPort(Give(bytes([10]) * 2500))]})
+
+    async def test(bench):
+        pipeline = bench.pipeline(device(TALKER))
+        async with bench.running(supervised(bench, pipeline, ports)):
+            while "level" not in pipeline.latest:
+                await asyncio.sleep(0)
+        assert len(bench.sent()) == 2500
 
     on_bench(tmp_path, test)
 
