@@ -1,7 +1,7 @@
 # Two commands do everything on a bare Debian with python3 and make:  make demo   and   make test
 PY := .venv/bin
 
-.PHONY: help demo test bench check format messages clean
+.PHONY: help demo test campaign bench kills check format messages clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -14,9 +14,17 @@ test: ## every test, two files at a time; ARGS are passed to pytest
 	@./bootstrap.sh test
 	@$(PY)/pytest -n 2 --dist worksteal $(ARGS)
 
+campaign: ## the whole agent simulated, with everything going wrong: SEEDS=1000 FIRST=0
+	@./bootstrap.sh test
+	@$(PY)/python -m tests.simulation --seeds $(or $(SEEDS),200) --first $(or $(FIRST),0) $(ARGS)
+
 bench: ## what the journal costs on this machine: time, memory, bytes; ARGS="--json FILE --runs 5"
 	@./bootstrap.sh test
 	@$(PY)/python -m tests.bench $(ARGS)
+
+kills: ## SIGKILLs of the real agent at random system calls, judged by what strace saw written; KILLS=1000 SEED=1
+	@./bootstrap.sh test
+	@$(PY)/python -m tests.kills $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
 check: ## lint, format, types and the arrows between the folders
 	@./bootstrap.sh test
