@@ -51,10 +51,7 @@ class File(Protocol):
     """A file open for appending. Every method may raise OSError."""
 
     def append(self, data: bytes) -> None:
-        """Write all of it; on a short write cut the file back to what it was, then raise.
-
-        Raises FileNotFoundError when the file has been removed.
-        """
+        """Write all of it; on a short write cut the file back to what it was, then raise."""
         ...
 
     def sync(self) -> None:

@@ -18,17 +18,11 @@ class AppendingFile:
     """Implements `agent.seams.File`."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
         self._length = 0
 
     def append(self, data: bytes) -> None:
-        """Write all of it; on a short write cut the file back to what it was, then raise.
-
-        A file that somebody has removed is refused: nobody would ever read what is written to it.
-        """
-        if not os.fstat(self._descriptor).st_nlink:
-            raise FileNotFoundError(errno.ENOENT, "removed while it was being written", str(self._path))
+        """Write all of it; on a short write cut the file back to what it was, then raise."""
         at = self._length
         try:
             # At a position, not O_APPEND: should the cut below fail too, the next record overwrites the torn one.

@@ -193,6 +193,7 @@ class Journal:
         pack = opened.close(self._state.epoch, self.clock.boot)
         self._keeping.write(Kind.CLOSE, encode_close(pack))
         self._stock.shelve(pack, self._keeping.file)
+        self._keeping.look()  # here and not at every append: it asks the system
         self._announce()
 
     # --- what goes out ---------------------------------------------------------------------------------------------

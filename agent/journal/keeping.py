@@ -106,9 +106,6 @@ class Keeping:
         self._astray.add(self._young.number)
         self._young.close()  # what follows would stand behind a hole
         self._fail(error)
-        if isinstance(error, FileNotFoundError):  # removed, most likely with all others: begin anew at once
-            self._astray |= self._young.vanished()
-            self._unkept_bytes = self._limit
 
     def _fail(self, error: OSError) -> None:
         if not self._faults.stands(Fault.YOUNG):  # once: while it stands, the card gets what comes at its usual pace
@@ -139,6 +136,13 @@ class Keeping:
         with suppress(OSError):
             self._young.drop_oldest()
         return True
+
+    def look(self) -> None:
+        """Begin anew at once if the file that is being written has been removed; the others are for `check`."""
+        if self._young.begun and self._young.is_gone:
+            self._astray |= self._young.vanished()
+            self._young.close()
+            self.turn()
 
     def check(self) -> None:
         """Notice files that somebody has removed, or that were refused: begin anew with all that is still needed.
@@ -189,7 +193,7 @@ class Keeping:
         """Write again what lies in no file that is there and whole."""
         astray, self._astray = self._astray, {NOWHERE}
         for file in sorted(astray):
-            self._house(self._stock.leave_file(file))
+            self._house(self._stock.leave_file(file, into=self._young.number))
 
     def _thin_out(self) -> None:
         """Keep in memory alone no more than the young end would hold: what the card has needs no room here."""

@@ -96,6 +96,11 @@ class Young:
         return self._file is not None
 
     @property
+    def is_gone(self) -> bool:
+        """Whether somebody has removed the file that is being written: writing to it goes on without an error."""
+        return self._files.is_gone(self._files.name(self.number))
+
+    @property
     def full(self) -> bool:
         """Whether a new file is due: this one has had its share, or there is none."""
         return self._file is None or self._written[-1].size >= self._share

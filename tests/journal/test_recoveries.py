@@ -219,11 +219,11 @@ async def test_a_young_end_that_is_removed_begins_anew_with_all_that_is_still_ne
 
 
 async def test_a_young_end_that_is_removed_costs_nothing_if_the_agent_crashes_before_the_next_commit(bench):
-    journal = bench.open(young_limit=1 << 15)
+    journal = bench.open(young_limit=1 << 15, pack_size=8)
     for _ in range(20):
         journal.append(Stream.TELEMETRY, bench.readings(8))
     shutil.rmtree(bench.young.path)
-    journal.append(Stream.TELEMETRY, bench.readings(8))
+    journal.append(Stream.TELEMETRY, bench.readings(8))  # the pack ends, and it is noticed
 
     assert await fetched(bench.open()) == list(range(168))
 

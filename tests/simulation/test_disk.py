@@ -227,8 +227,8 @@ class SameAsReal(RuleBasedStateMachine):
     @precondition(lambda self: self.files)
     @rule(data=st.data(), piece=pieces)
     def append(self, data, piece):
-        files = data.draw(st.sampled_from(self.files))
-        self.both(lambda disk: files[self.disks.index(disk)].append(piece))
+        for file in data.draw(st.sampled_from(self.files)):
+            file.append(piece)
 
     @precondition(lambda self: self.files)
     @rule(data=st.data())
