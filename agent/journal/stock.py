@@ -139,8 +139,11 @@ class Stock:
 
     # --- what goes -------------------------------------------------------------------------------------------------
 
-    def leave_file(self, file: int) -> list[Pack]:
-        """Take out of memory all packs of a file of the young end; return those that are safe nowhere else."""
+    def leave_file(self, file: int, into: int | None = None) -> list[Pack]:
+        """Take out of memory all packs of a file of the young end; return those that are safe nowhere else.
+
+        What is on the card stays in memory as a part of the file `into`, if there is one: the card may be gone as well.
+        """
         leaving = sorted(self._lying_in.pop(file, ()), key=lambda pack: pack.first)
         gone = set(map(id, leaving))
         for stream, packs in self._packs.items():
@@ -148,6 +151,8 @@ class Stock:
         homeless, over = [], []
         for pack in leaving:
             if self._committed[pack.stream].covers(pack.first, pack.last):
+                if into is not None:
+                    self.move_in(pack, into)
                 continue
             if self.is_done(pack) or self.is_given_up(pack):
                 self._present[pack.epoch, pack.stream].remove(pack.first, pack.last)
