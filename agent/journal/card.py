@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agent.journal.commit import Committed, decode_commit, encode_commit
 from agent.journal.frames import Damage, Kind, frame, scan
 from agent.journal.numbered import NumberedFiles
-from agent.journal.packing import decode_packs, decode_snapshot
+from agent.journal.packing import Span, decode_packs
 from agent.journal.ranges import Ranges
-from agent.journal.state import State, restore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from agent.journal.commit import Commit
     from agent.journal.pack import Pack
-    from agent.journal.state import Key
+    from agent.journal.state import Key, State
     from agent.seams import Disk, File
 
 SEGMENT_SIZE = 1 << 20  # bytes
@@ -34,10 +35,12 @@ class Segment:
     spans: dict[Key, Ranges] = field(default_factory=dict)  # which numbers are in it
     unreadable: bool = False  # what is in it is not known: it stays, and the next start tries again
 
-    def note(self, packs: Iterable[Pack]) -> None:
-        """Remember that packs are in it."""
-        for pack in packs:
-            self.spans.setdefault((pack.epoch, pack.stream), Ranges()).add(pack.first, pack.last)
+    def note(self, spans: Iterable[Span]) -> None:
+        """Remember which numbers are in it."""
+        for key, first, last in spans:
+            if key not in self.spans:
+                self.spans[key] = Ranges()
+            self.spans[key].add(first, last)
 
 
 class Found(NamedTuple):
@@ -46,6 +49,7 @@ class Found(NamedTuple):
     state: State | None  # of the last commit
     before: list[State]  # the last ones of earlier epochs whose end no later one has stated, oldest first
     epochs: list[str]  # oldest first
+    kept_is_old: bool  # of the kept values, newer ones are damaged
     damaged: int  # bytes
     unreadable: list[str]  # segments, each with what the system said
 
@@ -58,14 +62,14 @@ class Card:
         self._files = NumberedFiles(disk, "segment")
         self._file: File | None = None
         self._number = 0
+        self._kept: Mapping[str, Any] | None = None  # what the segment says of the kept values
+        self._kept_number = 0  # in how many of its commits
         self._ended = False
         self.segments: list[Segment] = []
 
     def load(self) -> Found:
         """Read what is there; a segment that cannot be read costs none of the others."""
-        state: State | None = None
-        before: list[State] = []
-        epochs: list[str] = []
+        committed = Committed()
         damaged = 0
         unreadable: list[str] = []
         for number in self._files.numbers():
@@ -84,33 +88,33 @@ class Card:
                 if isinstance(found, Damage):
                     damaged += found.size
                     continue
-                packs, snapshot = contents(found.payload)
-                segment.note(packs)
-                if snapshot is not None:
-                    before = _before(snapshot, state, before)
-                    state = snapshot
-                note_epochs(epochs, packs, snapshot)
-        return Found(state, before, epochs, damaged, unreadable)
+                with suppress(ValueError):  # a good checksum around nonsense: made by something else than this agent
+                    segment.note(committed.take(found.payload))
+            committed.end_segment()
+        return Found(committed.state, committed.before, committed.epochs, committed.kept_is_old, damaged, unreadable)
 
-    def write(self, payload: bytes) -> tuple[str, int]:
+    def write(self, commit: Commit) -> tuple[str, int]:
         """Put one commit on the medium and return the segment's name and the bytes written.
 
         After any error the segment is given up: what a failed sync left in the page cache may never reach the medium
         although a second sync says so. The caller writes the same packs again, into a new segment.
         """
-        data = frame(Kind.PACKS, payload)
         try:
             if self._ended:
                 self.close()
             if self._file is None:
                 self._number, self._file = self._files.create_after(self._number)
                 self._ended = False
+                self._kept, self._kept_number = None, 0
                 self._disk.sync_folder()
+            kept_number = self._kept_number + (commit.kept != self._kept)
+            data = frame(Kind.COMMIT, encode_commit(commit, self._kept, kept_number))
             self._file.append(data)
             self._file.sync()
         except OSError:
             self.close()
             raise
+        self._kept, self._kept_number = commit.kept, kept_number
         return self._files.name(self._number), len(data)
 
     def note(self, name: str, size: int, packs: Iterable[Pack]) -> None:
@@ -119,7 +123,7 @@ class Card:
             self.segments.append(Segment(name))
         segment = self.segments[-1]
         segment.size += size
-        segment.note(packs)
+        segment.note(Span((pack.epoch, pack.stream), pack.first, pack.last) for pack in packs)
         if segment.size >= SEGMENT_SIZE:
             self.close()
 
@@ -128,7 +132,8 @@ class Card:
         packs: list[Pack] = []
         for found in scan(self._disk.read(name)):
             if not isinstance(found, Damage):
-                packs += contents(found.payload)[0]
+                with suppress(ValueError):
+                    packs += decode_packs(decode_commit(found.payload).packs)
         return packs
 
     def remove(self, names: Iterable[str]) -> None:
@@ -164,28 +169,3 @@ class Card:
         if self._file is not None:
             file, self._file = self._file, None
             file.close()
-
-
-def _before(now: State, last: State | None, before: list[State]) -> list[State]:
-    if not now.blind:
-        return []
-    return before if last is None or last.epoch == now.epoch else [*before, last]
-
-
-def contents(payload: bytes) -> tuple[list[Pack], State | None]:
-    """Return the packs and the snapshot of one commit."""
-    try:
-        return list(decode_packs(payload)), restore(decode_snapshot(payload))
-    except ValueError:  # a good checksum around nonsense: made by something else than this agent
-        return [], None
-
-
-def note_epochs(epochs: list[str], packs: Iterable[Pack], snapshot: State | None) -> None:
-    """Put the epochs of one commit where they belong: an alarm that was moved here from an older one goes before it."""
-    if snapshot is not None and snapshot.epoch not in epochs:
-        epochs.append(snapshot.epoch)
-    at = epochs.index(snapshot.epoch) if snapshot is not None else len(epochs)
-    for pack in packs:
-        if pack.epoch not in epochs:
-            epochs.insert(at, pack.epoch)
-            at += 1

@@ -7,6 +7,7 @@ import errno
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from agent.journal.commit import Commit
 from agent.journal.packing import encode_packs
 from agent.journal.ranges import Ranges
 from agent.journal.status import Fault
@@ -73,9 +74,8 @@ class Committing:
         Returns whether that succeeded.
         """
         packs = [*moved, *self._uncommitted()]
-        payload = encode_packs(self._state.snapshot(clean=clean), packs)
         try:
-            name, size = await self.call(self._write, payload)
+            name, size = await self.call(self._write, self._commit(packs, clean=clean))
         except OSError as error:
             self._fail(error)
             return False
@@ -86,20 +86,24 @@ class Committing:
         """Do the same while the loop waits: for the start alone."""
         packs = self._uncommitted()
         try:
-            name, size = self._write(encode_packs(self._state.snapshot(), packs))
+            name, size = self._write(self._commit(packs))
         except OSError as error:
             self._fail(error)
         else:
             self._written(name, size, packs)
 
-    def _write(self, payload: bytes) -> tuple[str, int]:
+    def _commit(self, packs: Sequence[Pack], *, clean: bool = False) -> Commit:
+        state = self._state
+        return Commit(state.epoch, state.progress(clean=clean), dict(state.kept), encode_packs(packs))
+
+    def _write(self, commit: Commit) -> tuple[str, int]:
         """Write one commit; on a full card in the room that was taken ahead of need."""
         try:
-            return self._card.write(payload)
+            return self._card.write(commit)
         except OSError as error:
             if error.errno not in {errno.ENOSPC, errno.EDQUOT} or not self._spare.give_back():
                 raise
-            return self._card.write(payload)
+            return self._card.write(commit)
 
     def _written(self, name: str, size: int, packs: Sequence[Pack]) -> None:
         self._card.note(name, size, packs)

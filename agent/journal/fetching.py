@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from agent.journal.ranges import Ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from agent.journal.card import Card, Segment
     from agent.journal.pack import Pack
@@ -36,7 +37,7 @@ class Fetching:
         self._arrived = arrived
         self._failed = failed
         self._lost = lost
-        self._there: dict[str, dict[Key, list[Pack]]] = {}  # by segment; in the order of their numbers
+        self._there: dict[str, dict[Key, Shelf]] = {}  # by segment
         self._coming: asyncio.Task[None] | None = None
 
     @property
@@ -46,15 +47,15 @@ class Fetching:
 
     def pack_with(self, key: Key, number: int) -> Pack | None:
         """Return the pack that has a number; None while its segment is fetched, or if there is none."""
-        for segment in self._card.segments:
-            if key in segment.spans and segment.spans[key].covers(number, number):
-                packs = self._there.get(segment.name, {}).get(key, [])
-                at = bisect_right(packs, number, key=_first) - 1
-                if at >= 0 and packs[at].last >= number:
-                    return packs[at]
-                if self._coming is None:  # never read, or grown since
+        for there in self._there.values():
+            if key in there and (pack := there[key].pack_with(number)) is not None:
+                return pack
+        if self._coming is None:
+            for segment in self._card.segments:  # never read, or grown since
+                if key in segment.spans and segment.spans[key].covers(number, number):
                     fetch = self._fetch(segment)
                     self._coming = asyncio.get_running_loop().create_task(fetch, name=f"journal: read {segment.name}")
+                    break
         return None
 
     async def _fetch(self, segment: Segment) -> None:
@@ -64,11 +65,13 @@ class Fetching:
             packs = await self._read(segment.name)
         except OSError as error:
             packs, why = [], f"{segment.name}: {error}"
-        there: dict[Key, list[Pack]] = {}
-        for pack in sorted(packs, key=_first):
-            there.setdefault((pack.epoch, pack.stream), []).append(pack)
-            if (pack.epoch, pack.stream) in missing:
-                missing[pack.epoch, pack.stream].remove(pack.first, pack.last)
+        by_key: dict[Key, list[Pack]] = defaultdict(list)
+        for pack in packs:
+            by_key[pack.epoch, pack.stream].append(pack)
+        there = {key: Shelf(several) for key, several in by_key.items()}
+        for key in missing.keys() & there.keys():
+            for pack in there[key].packs:
+                missing[key].remove(pack.first, pack.last)
         while len(self._there) >= SEGMENTS:
             del self._there[next(iter(self._there))]
         self._there[segment.name] = there
@@ -99,5 +102,14 @@ class Fetching:
             self._coming.cancel()
 
 
-def _first(pack: Pack) -> int:
-    return pack.first
+class Shelf:
+    """Packs of one epoch and stream in the order of their numbers."""
+
+    def __init__(self, packs: Iterable[Pack]) -> None:
+        self.packs = sorted(packs, key=lambda pack: pack.first)
+        self._firsts = [pack.first for pack in self.packs]
+
+    def pack_with(self, number: int) -> Pack | None:
+        """Return the pack that has a number, or None."""
+        at = bisect_right(self._firsts, number) - 1
+        return self.packs[at] if at >= 0 and self.packs[at].last >= number else None

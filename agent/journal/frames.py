@@ -19,12 +19,12 @@ LARGEST = 64 << 20  # bytes; a length beyond this is damage
 class Kind(IntEnum):
     """What a record holds."""
 
-    SNAPSHOT = 1  # JSON: all that start-up needs to know besides the records that follow
+    SNAPSHOT = 1  # young end: all that start-up needs to know besides the records that follow
     APPEND = 2  # young end: records of one stream, numbered
-    CLOSE = 3  # young end: a pack ended
-    DONE = 4  # young end: an uplink delivered a pack
+    PACKS = 3  # young end: packs, one of them perhaps made of what was appended before
+    DONE = 4  # young end: numbers that uplinks have delivered, or the ledger accounts for
     KEEP = 5  # young end: one value that must survive a restart
-    PACKS = 6  # card: a snapshot and the packs of one commit
+    COMMIT = 6  # card: one commit
 
 
 class Frame(NamedTuple):

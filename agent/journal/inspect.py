@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import zlib
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agent.journal.card import contents, note_epochs
+from agent.journal.commit import Committed, decode_commit, note_epochs
 from agent.journal.frames import Damage, Frame, Kind, is_cut, scan
 from agent.journal.numbered import NumberedFiles
 from agent.journal.opening import Recovered
-from agent.journal.packing import OpenPack
+from agent.journal.packing import OpenPack, decode_packs
 from agent.journal.ranges import Ranges
 from agent.journal.state import LEDGERED, State
 from agent.readings import Anchor, Stream
@@ -153,22 +154,23 @@ class Inspection:
             for one in frames:
                 recovered.take(number, one)
         newest = recovered.finish()
-        on_card: State | None = None
+        committed = Committed()
         for _number, file, frames in _files(card, SEGMENT):
             self.card.append(file)
             for one in frames:
-                packs, snapshot = contents(one.payload)
-                on_card = snapshot or on_card
-                note_epochs(self.epochs, packs, snapshot)
-                for pack in packs:
+                with suppress(ValueError):  # a good checksum around nonsense: made by something else than the agent
+                    committed.take(one.payload)
+                for pack in _packs_of(one):
                     self._note(file, pack, thorough=thorough)
+            committed.end_segment()
+        self.epochs = committed.epochs
         for pack, number in recovered.packs():
-            note_epochs(self.epochs, [pack], None)
+            note_epochs(self.epochs, pack.epoch, [])
             self._note(files[number], pack, thorough=thorough)
             self._young_packs.append(pack)
-        for state in (newest, on_card):
+        for state in (newest, committed.state):
             if state is not None:
-                note_epochs(self.epochs, [], state)
+                note_epochs(self.epochs, state.epoch, [])
                 self._know(state)
 
     def packs(self, card: Disk | None) -> Iterator[Pack]:
@@ -182,7 +184,7 @@ class Inspection:
                     continue  # gone meanwhile; or unreadable, which `look` has noted
                 for found in scan(data):
                     if isinstance(found, Frame):
-                        yield from contents(found.payload)[0]
+                        yield from _packs_of(found)
         yield from self._young_packs
 
     def _note(self, file: SeenFile, pack: Pack, *, thorough: bool) -> None:
@@ -274,6 +276,13 @@ def _files(disk: Disk | None, suffix: str) -> Iterator[tuple[int, SeenFile, list
             else:
                 file.damaged.append(found)
         yield number, file, frames
+
+
+def _packs_of(commit: Frame) -> list[Pack]:
+    try:
+        return decode_packs(decode_commit(commit.payload).packs)
+    except ValueError:
+        return []
 
 
 def _anchor(record: dict[str, Any]) -> Anchor:

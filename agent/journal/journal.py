@@ -18,7 +18,8 @@ from agent.journal.frames import Kind
 from agent.journal.keeping import Keeping
 from agent.journal.outbox import UplinkOutbox
 from agent.journal.pack import Place
-from agent.journal.packing import encode_append, encode_close, start
+from agent.journal.packing import encode_append, encode_packs, start
+from agent.journal.ranges import Ranges
 from agent.journal.resending import Resending
 from agent.journal.spare import Spare
 from agent.journal.state import LEDGERED
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from agent.journal.card import Segment
     from agent.journal.pack import Outbox, Pack
     from agent.journal.packing import OpenPack
-    from agent.journal.ranges import Ranges
     from agent.journal.resending import Numbers, Resent
     from agent.journal.state import Key
     from agent.logs import Log
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from agent.seams import Clock, Disk, Random
 
 URGENT_GAP = 0.25  # seconds between two commits: the first alarm is written at once, one that flaps not each time
-KEPT_EVERY = 60.0  # seconds within which a changed kept value reaches the card although nothing else does
+# Seconds within which progress and kept values reach the card although nothing else has to. What a power cut takes of
+# progress is sent twice.
+SNAPSHOT_EVERY = 60.0
 
 # Looked up once: CPython 3.11 takes 0.4 us to find a member of an enumeration, and each append needs these.
 _APPEND, _ALARM = Kind.APPEND, Stream.ALARM
@@ -73,7 +75,8 @@ class Journal:
         self._urgent = asyncio.Event()
         self._opened: dict[Stream, OpenPack] = {}
         self._timers: dict[Stream, asyncio.TimerHandle] = {}
-        self._kept_changed_at: int | None = None
+        self._changed_at: int | None = None  # since when the card's snapshot is not up to date
+        self._delivered: dict[tuple[str, Key], Ranges] = {}  # in this turn of the loop
         self._faults = Faults(log)
         start_up = opening.open_both(young, card, clock, random, self._uplinks, limits.young_limit)
         self._young, self._card = start_up.young, start_up.card
@@ -119,6 +122,7 @@ class Journal:
             give_up=self._give_up,
             give_up_for=self._give_up_for,
         )
+        self._looked_at = dict(self._state.next)  # what came before this has been seen waiting for the card once
         for pack, file in start_up.packs:
             if not self._stock.is_given_up(pack):
                 self._stock.shelve(pack, file)
@@ -161,14 +165,13 @@ class Journal:
             self._keeping.turn()
 
     def keep(self, key: str, value: Any) -> None:  # noqa: ANN401 - any JSON
-        """Keep one JSON value under a name across restarts; None forgets it."""
+        """Keep one JSON value under a name across restarts; None forgets it. The value must not change afterwards."""
         if value is None:
             self._state.kept.pop(key, None)
         else:
             self._state.kept[key] = value
         self._keeping.write(Kind.KEEP, opening.encode_keep(key, value))
-        if self._kept_changed_at is None:
-            self._kept_changed_at = self.clock.boottime()
+        self._changed()
 
     def kept(self, key: str) -> Any:  # noqa: ANN401 - any JSON
         """Return what was kept under a name, or None."""
@@ -191,7 +194,7 @@ class Journal:
         if opened is None:
             return
         pack = opened.close(self._state.epoch, self.clock.boot)
-        self._keeping.write(Kind.CLOSE, encode_close(pack))
+        self._keeping.write(Kind.PACKS, encode_packs([pack]))
         self._stock.shelve(pack, self._keeping.file)
         self._keeping.look()  # here and not at every append: it asks the system
         self._announce()
@@ -223,12 +226,25 @@ class Journal:
         return self._stock.in_memory(key, number) or self._fetching.pack_with(key, number)
 
     def done(self, uplink: str, pack: Pack) -> None:
-        """Mark a pack as delivered by an uplink."""
-        self._done(uplink, (pack.epoch, pack.stream), pack.first, pack.last)
+        """Mark a pack as delivered by an uplink.
+
+        The young end has it when this turn of the loop is over: a crash in between has the pack sent twice, no more.
+        """
+        key = (pack.epoch, pack.stream)
+        self._state.done_by(uplink, key).add(pack.first, pack.last)
+        if not self._delivered:
+            asyncio.get_running_loop().call_soon(self._keep_delivered)
+        self._delivered.setdefault((uplink, key), Ranges()).add(pack.first, pack.last)
+        self._changed()
+
+    def _keep_delivered(self) -> None:
+        if self._delivered:
+            self._keeping.write(Kind.DONE, opening.encode_done(self._delivered))
+            self._delivered.clear()
 
     def _done(self, uplink: str, key: Key, first: int, last: int) -> None:
         self._state.done_by(uplink, key).add(first, last)
-        self._keeping.write(Kind.DONE, opening.encode_done(uplink, key, first, last))
+        self._keeping.write(Kind.DONE, opening.encode_done({(uplink, key): Ranges([(first, last)])}))
 
     def resent(self, uplink: str) -> int:
         """Return how often marks of delivery were taken off: then an uplink begins to look from the start again."""
@@ -242,6 +258,7 @@ class Journal:
         """
         async with self._card_changes:  # nothing is removed meanwhile
             self.close_packs()
+            self._keep_delivered()  # or it would come after what takes it off
             resent = await self._resending.resend(uplink, wanted)
             self._keeping.turn()  # a new file of the young end begins with a whole snapshot
             await self._committing.write()
@@ -319,30 +336,39 @@ class Journal:
     # --- the card --------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Commit every `commit_interval`, and at once after an alarm, until cancelled."""
+        """Commit what has not been delivered within `commit_interval`, and at once after an alarm, until cancelled.
+
+        To look twice in that time, and write when something was there at the look before, spares the card nearly all
+        writing while the uplink works: what is newest is always unacked, and hardly ever for long.
+        """
+        pause = max(0.0, self._limits.commit_interval / 2 - URGENT_GAP)
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), self._limits.commit_interval)
+                await asyncio.wait_for(self._urgent.wait(), pause)
+            is_urgent = self._urgent.is_set()
             self._urgent.clear()
-            await self.commit()
+            await self.commit(patient=not is_urgent)
             await asyncio.sleep(URGENT_GAP)
 
-    async def commit(self, *, clean: bool = False) -> None:
+    async def commit(self, *, clean: bool = False, patient: bool = False) -> None:
         """Write what is still unacked to the card as one record with one sync, then remove what is not needed there.
 
-        `clean`: the agent stops in order, nothing will be appended after this.
+        `clean`: the agent stops in order, nothing will be appended after this. `patient`: write nothing while all that
+        is unacked came after the last look.
         """
         async with self._card_changes:
-            await self._commit(clean=clean)
+            await self._commit(clean=clean, patient=patient)
 
-    async def _commit(self, *, clean: bool) -> None:
+    async def _commit(self, *, clean: bool, patient: bool) -> None:
         is_due = await self._committing.check()
         self._keeping.check()  # behind that: where both have been removed, it knows what the card has not got any more
         # A card that failed is tried again although nothing waits for it: how else would it be known to be well?
-        if is_due or self._uncommitted() or clean or self._kept_is_due() or self._faults.stands(Fault.CARD):
-            changed_at, self._kept_changed_at = self._kept_changed_at, None
+        is_due = is_due or clean or self._snapshot_is_due() or self._faults.stands(Fault.CARD)
+        if is_due or (self._has_waited() if patient else self._uncommitted()):
+            changed_at, self._changed_at = self._changed_at, None
             if not await self._committing.write(clean=clean):
-                self._kept_changed_at = changed_at
+                self._changed_at = changed_at
+        self._looked_at = dict(self._state.next)
         if not clean:  # which might give up more, and say so behind the last commit
             await self._tidying.tidy()
 
@@ -350,9 +376,19 @@ class Journal:
         self.close_packs()
         return self._stock.uncommitted()
 
-    def _kept_is_due(self) -> bool:
-        changed = self._kept_changed_at
-        return changed is not None and self.clock.boottime() - changed >= KEPT_EVERY * 1e9
+    def _has_waited(self) -> bool:
+        """Return whether anything from before the last look is neither delivered nor on the card."""
+        looked_at = self._looked_at
+        return any(pack.first < looked_at[stream] for stream, pack in self._opened.items()) or any(
+            pack.first < looked_at[pack.stream] for pack in self._stock.uncommitted()
+        )
+
+    def _changed(self) -> None:
+        if self._changed_at is None:
+            self._changed_at = self.clock.boottime()
+
+    def _snapshot_is_due(self) -> bool:
+        return self._changed_at is not None and self.clock.boottime() - self._changed_at >= SNAPSHOT_EVERY * 1e9
 
     async def close(self, within: float) -> None:
         """Commit in order and let go; a card that stalls is given up after `within` seconds."""
@@ -363,6 +399,7 @@ class Journal:
         for timer in self._timers.values():
             timer.cancel()
         self._fetching.stop()
+        self._keep_delivered()
         self._young.close()
         if not self._committing.is_busy:
             self._card.close()

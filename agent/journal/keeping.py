@@ -207,7 +207,7 @@ class Keeping:
 
     def _house(self, packs: Sequence[Pack]) -> None:
         for pack in packs:
-            self._put(frame(Kind.PACKS, encode_packs(b"", [pack])))
+            self._put(frame(Kind.PACKS, encode_packs([pack])))
             self._stock.move_in(pack, self._young.number)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.journal.card import Card, Found
 from agent.journal.frames import Frame, Kind
-from agent.journal.packing import OpenPack, decode_append, decode_close, decode_packs
+from agent.journal.packing import OpenPack, decode_append, decode_packs
 from agent.journal.ranges import Ranges
 from agent.journal.state import LEDGERED, State, restore
 from agent.journal.status import Fault
@@ -16,9 +16,10 @@ from agent.journal.young import Young
 from agent.readings import LedgerEntry, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from agent.journal.pack import Pack
+    from agent.journal.packing import Appended
     from agent.journal.state import Key
     from agent.seams import Clock, Disk, Random
 
@@ -49,25 +50,21 @@ def open_both(
     state = recovered.finish()
     packs = recovered.packs()
     ledger: list[LedgerEntry] = []
+    kept: dict[str, Any] = {}
+    _tell_damage(faults, found, young, of_kept=found.kept_is_old and state is None)
     if state is None:
         state = State(epoch=f"{random.bits(64):016x}", boot=clock.boot, blind=True)
     ended = [*found.before, found.state] if found.state is not None else []
     for one in ended:
         if state.blind and one.epoch != state.epoch:
-            state.kept = one.kept | state.kept
+            kept |= one.kept
             ledger += _lost(one, clock.boottime())
         state.take_over(one)
+    state.kept = kept | state.kept
     state.boot = clock.boot
     for segment in card.segments:  # a segment that could not be read then, and can be now
         for key, ranges in segment.spans.items():
             state.take_back(key, ranges)
-    damage = [*found.unreadable, *young.unreadable]
-    if found.damaged or young.damaged:
-        damage.append(f"{found.damaged} bytes of the card, {young.damaged} bytes of the young end")
-    if Fault.CARD in faults:
-        damage.append("the card could not be read at the start: what waits on it is sent after the next start")
-    if damage:
-        faults[Fault.DAMAGED] = "; ".join(damage)
     epochs = [epoch for epoch in found.epochs if epoch != state.epoch] + [state.epoch]
     present = _present(card, packs)
     ledger += _missing(present, state, ended, uplinks, clock.boottime())
@@ -84,7 +81,19 @@ def _load(card: Card, faults: dict[Fault, str]) -> Found:
         return card.load()
     except OSError as error:
         faults[Fault.CARD] = str(error)
-        return Found(None, [], [], 0, [])
+        return Found(None, [], [], kept_is_old=False, damaged=0, unreadable=[])
+
+
+def _tell_damage(faults: dict[Fault, str], found: Found, young: Young, *, of_kept: bool) -> None:
+    damage = [*found.unreadable, *young.unreadable]
+    if found.damaged or young.damaged:
+        damage.append(f"{found.damaged} bytes of the card, {young.damaged} bytes of the young end")
+    if of_kept:
+        damage.append("of the kept values, older ones had to be taken: newer ones cannot be read")
+    if Fault.CARD in faults:
+        damage.append("the card could not be read at the start: what waits on it is sent after the next start")
+    if damage:
+        faults[Fault.DAMAGED] = "; ".join(damage)
 
 
 def _recover(young: Young, faults: dict[Fault, str]) -> Recovered:
@@ -103,15 +112,16 @@ class Recovered:
     def __init__(self) -> None:
         self._packs: dict[tuple[Stream, int], tuple[Pack, int]] = {}
         self._state: State | None = None
-        self._open: dict[Stream, OpenPack] = {}
+        self._appended: dict[Stream, list[Appended]] = {stream: [] for stream in Stream}  # and in no pack yet
         self._number = 0
 
     def take(self, number: int, one: Frame) -> None:
         """Play one frame of the file with a number."""
-        self._number = number
+        if number != self._number:
+            self.finish()  # no pack grows on in another file
+            self._number = number
         try:
             if one.kind == Kind.SNAPSHOT:
-                self.finish()
                 self._state = restore(one.payload)
             elif self._state is not None:
                 self._apply(self._state, one)
@@ -120,50 +130,61 @@ class Recovered:
 
     def _apply(self, state: State, one: Frame) -> None:
         if one.kind == Kind.APPEND:
-            self._append(state, one.payload)
-        elif one.kind == Kind.CLOSE:
-            stream = decode_close(one.payload)
-            if stream in self._open:
-                self._close(state, stream)
+            appended = decode_append(one.payload)
+            self._appended[appended.stream].append(appended)
+            state.next[appended.stream] = appended.last + 1
+        elif one.kind == Kind.PACKS:
+            for pack in decode_packs(one.payload):
+                self._take(state, pack)
         elif one.kind == Kind.DONE:
-            uplink, epoch, stream_name, first, last = json.loads(one.payload)
-            state.done_by(uplink, (epoch, Stream(stream_name))).add(first, last)
+            for uplink, epoch, stream, first, last in json.loads(one.payload):
+                state.done_by(uplink, (epoch, Stream(stream))).add(first, last)
         elif one.kind == Kind.KEEP:
             key, value = json.loads(one.payload)
             if value is None:
                 state.kept.pop(key, None)
             else:
                 state.kept[key] = value
-        elif one.kind == Kind.PACKS:
-            for pack in decode_packs(one.payload):
-                self._put(pack)
 
-    def _append(self, state: State, payload: bytes) -> None:
-        stream, count, first, base, records = decode_append(payload)
-        opened = self._open.get(stream)
-        if opened is not None and (opened.base, opened.first + opened.count) != (base, first):
-            self._close(state, stream)  # what stood between is damaged: numbers and times must not slip
-        if stream not in self._open:
-            self._open[stream] = OpenPack(stream, base, first)
-        self._open[stream].add(records, count)
-        state.next[stream] = first + count
-
-    def _close(self, state: State, stream: Stream) -> None:
-        self._put(self._open.pop(stream).close(state.epoch, state.boot))
+    def _take(self, state: State, pack: Pack) -> None:
+        """Take a pack as it was closed, in place of what it was made of."""
+        self._put(pack)
+        appended = self._appended[pack.stream]
+        self._appended[pack.stream] = [one for one in appended if not pack.first <= one.first <= pack.last]
+        state.next[pack.stream] = max(state.next[pack.stream], pack.last + 1)
 
     def _put(self, pack: Pack) -> None:
         self._packs[pack.stream, pack.first] = (pack, self._number)  # one that was written again lies in the later file
 
     def finish(self) -> State | None:
-        """Close what was still growing; return the state, or None if there was no snapshot."""
+        """Make packs of what was still growing; return the state, or None if there was no snapshot."""
         if self._state is not None:
-            for stream in list(self._open):
-                self._close(self._state, stream)
+            for appended in self._appended.values():
+                for pack in _closed(appended):
+                    self._put(pack.close(self._state.epoch, self._state.boot))
+                appended.clear()
         return self._state
 
     def packs(self) -> list[tuple[Pack, int]]:
         """Return the packs in order, each with the number of the file it lies in."""
-        return sorted(self._packs.values(), key=lambda one: one[0].first)
+        packs: list[tuple[Pack, int]] = []
+        ends = dict.fromkeys(Stream, 0)
+        for pack, number in sorted(self._packs.values(), key=lambda one: one[0].first):
+            if pack.last > ends[pack.stream]:  # else it is a piece of one that is here whole
+                packs.append((pack, number))
+                ends[pack.stream] = pack.last
+        return packs
+
+
+def _closed(appended: Iterable[Appended]) -> list[OpenPack]:
+    """Return packs of what was appended: more than one where what stood between is damaged."""
+    packs: list[OpenPack] = []
+    for one in appended:
+        # Neither numbers nor times must slip.
+        if not packs or (packs[-1].base, packs[-1].first + packs[-1].count) != (one.base, one.first):
+            packs.append(OpenPack(one.stream, one.base, one.first))
+        packs[-1].add(one.records, one.last - one.first + 1)
+    return packs
 
 
 def encode_keep(key: str, value: Any) -> bytes:  # noqa: ANN401 - any JSON
@@ -171,10 +192,14 @@ def encode_keep(key: str, value: Any) -> bytes:  # noqa: ANN401 - any JSON
     return json.dumps([key, value], ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def encode_done(uplink: str, key: Key, first: int, last: int) -> bytes:
-    """Return the payload of a DONE frame."""
-    epoch, stream = key
-    return json.dumps([uplink, epoch, stream.value, first, last]).encode()
+def encode_done(done: Mapping[tuple[str, Key], Ranges]) -> bytes:
+    """Return the payload of a DONE frame: by uplink, epoch and stream, the numbers that were delivered."""
+    rows = [
+        [uplink, epoch, stream.value, first, last]
+        for (uplink, (epoch, stream)), ranges in done.items()
+        for first, last in ranges
+    ]
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _lost(before: State, now: int) -> list[LedgerEntry]:

@@ -68,7 +68,7 @@ class UplinkOutbox:
             self._live_from = self._journal.live_edge()
 
     def done(self, pack: Pack) -> None:
-        """The broker has it: never return it again, also not after a restart."""
+        """The broker has it: never return it again."""
         self._taken.discard(_identity(pack))
         self._journal.done(self._uplink, pack)
 

@@ -52,7 +52,10 @@ class Outbox(Protocol):
         ...
 
     def done(self, pack: Pack) -> None:
-        """The broker has it: never return it again, also not after a restart."""
+        """The broker has it: never return it again, also not after a restart.
+
+        A crash before this turn of the loop is over may undo it: then the pack is sent twice.
+        """
         ...
 
     def rewind(self) -> None:

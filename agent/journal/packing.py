@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
-from struct import Struct, error
-from typing import TYPE_CHECKING
+from struct import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent import senml
 from agent.journal.pack import Pack
 from agent.readings import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    from agent.journal.state import Key
     from agent.readings import Record
 
 STREAMS = list(Stream)  # the index of a stream in a file: only ever append to the enumeration
 _INDEX = {stream: index for index, stream in enumerate(STREAMS)}
 _PACK = Struct("<B3xI8s16sqQQII")  # stream, length of the body, epoch, boot, base, first, last, size, adler
+_COUNT = Struct("<I")  # how many packs
 _APPEND = Struct("<B3xIQq")  # stream, count, first, base
-_CLOSE = Struct("<B7xQQ")  # stream, first, last
 _MILLISECOND = 1_000_000
+
+
+class Appended(NamedTuple):
+    """Records of one `append`."""
+
+    stream: Stream
+    first: int
+    last: int
+    base: int  # of the pack that they belong to
+    records: bytes  # encoded
+
+
+class Span(NamedTuple):
+    """Numbers that follow each other."""
+
+    key: Key
+    first: int
+    last: int
 
 
 @dataclass(slots=True)
@@ -67,41 +86,29 @@ def encode_append(pack: OpenPack, records: Sequence[Record]) -> tuple[bytes, byt
     return _APPEND.pack(_INDEX[pack.stream], len(records), pack.first + pack.count, base) + body, body
 
 
-def decode_append(payload: bytes) -> tuple[Stream, int, int, int, bytes]:
-    """Return stream, count, first number, base and encoded records of an APPEND frame."""
+def decode_append(payload: bytes) -> Appended:
+    """Return what an APPEND frame holds."""
     stream, count, first, base = _APPEND.unpack_from(payload)
-    return STREAMS[stream], count, first, base, payload[_APPEND.size :]
+    return Appended(STREAMS[stream], first, first + count - 1, base, payload[_APPEND.size :])
 
 
-def encode_close(pack: Pack) -> bytes:
-    """Return the payload of a CLOSE frame."""
-    return _CLOSE.pack(_INDEX[pack.stream], pack.first, pack.last)
-
-
-def decode_close(payload: bytes) -> Stream:
-    """Return which stream's pack ended."""
-    return STREAMS[payload[0]]
-
-
-def encode_packs(snapshot: bytes, packs: Sequence[Pack]) -> bytes:
-    """Return the payload of a PACKS frame: one whole snapshot, then the packs."""
-    pieces = [len(snapshot).to_bytes(4, "little"), snapshot]
-    for pack in packs:
-        pieces.append(
-            _PACK.pack(
-                _INDEX[pack.stream],
-                len(pack.body),
-                bytes.fromhex(pack.epoch),
-                bytes.fromhex(pack.boot),
-                pack.base,
-                pack.first,
-                pack.last,
-                pack.size,
-                pack.adler,
-            )
+def encode_packs(packs: Sequence[Pack]) -> bytes:
+    """Return packs as they lie in a file: how many, then all heads, then all bodies."""
+    heads = [
+        _PACK.pack(
+            _INDEX[pack.stream],
+            len(pack.body),
+            bytes.fromhex(pack.epoch),
+            bytes.fromhex(pack.boot),
+            pack.base,
+            pack.first,
+            pack.last,
+            pack.size,
+            pack.adler,
         )
-        pieces.append(pack.body)
-    return b"".join(pieces)
+        for pack in packs
+    ]
+    return b"".join([_COUNT.pack(len(packs)), *heads, *[pack.body for pack in packs]])
 
 
 def weight(pack: Pack) -> int:
@@ -109,21 +116,37 @@ def weight(pack: Pack) -> int:
     return _PACK.size + len(pack.body)
 
 
-def decode_snapshot(payload: bytes) -> bytes:
-    """Return the snapshot of a PACKS frame; empty if there is none."""
-    return payload[4 : 4 + int.from_bytes(payload[:4], "little")]
-
-
-def decode_packs(payload: bytes) -> Iterator[Pack]:
-    """Yield the packs of a PACKS frame; raises ValueError where it is cut."""
-    at = 4 + int.from_bytes(payload[:4], "little")
-    while at < len(payload):
-        try:
-            stream, length, epoch, boot, base, first, last, size, adler = _PACK.unpack_from(payload, at)
-        except error as cut:
-            message = f"a pack is cut at {at}"
-            raise ValueError(message) from cut
-        at += _PACK.size
-        body = payload[at : at + length]
+def decode_packs(data: bytes) -> list[Pack]:
+    """Return the packs that `encode_packs` was given; raises ValueError if these are none."""
+    heads, at = _heads(data)
+    packs = []
+    for stream, length, epoch, boot, base, first, last, size, adler in heads:
+        body = data[at : at + length]
         at += length
-        yield Pack(STREAMS[stream], epoch.hex(), boot.hex(), base, first, last, body, size, adler)
+        packs.append(Pack(STREAMS[stream], epoch.hex(), boot.hex(), base, first, last, body, size, adler))
+    return packs
+
+
+def decode_spans(data: bytes) -> list[Span]:
+    """Return which numbers are in the packs, those that follow each other as one; raises as `decode_packs` does."""
+    runs: list[list[Any]] = []
+    before = None
+    for stream, _length, epoch, _boot, _base, first, last, _size, _adler in _heads(data)[0]:
+        if before == (stream, epoch, first - 1):
+            runs[-1][-1] = last
+        else:
+            runs.append([stream, epoch, first, last])
+        before = stream, epoch, last
+    return [Span((epoch.hex(), STREAMS[stream]), first, last) for stream, epoch, first, last in runs]
+
+
+def _heads(data: bytes) -> tuple[list[tuple[Any, ...]], int]:
+    """Return the fields of all heads, and where the first body begins."""
+    count = int.from_bytes(data[: _COUNT.size], "little")
+    bodies_at = _COUNT.size + count * _PACK.size
+    heads = list(_PACK.iter_unpack(memoryview(data)[_COUNT.size : bodies_at])) if bodies_at <= len(data) else []
+    if len(heads) != count or bodies_at + sum([head[1] for head in heads]) != len(data):
+        raise ValueError("not packs")
+    if any(head[0] >= len(STREAMS) for head in heads):
+        raise ValueError("packs of an unknown stream")
+    return heads, bodies_at

@@ -56,9 +56,8 @@ class Ranges:
 
     def gaps(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """Yield what of `first` to `last` is not in."""
-        for one, other in zip(self._firsts, self._lasts, strict=True):
-            if other < first:
-                continue
+        for at in range(bisect_left(self._lasts, first), len(self._firsts)):
+            one, other = self._firsts[at], self._lasts[at]
             if one > last:
                 break
             if one > first:
@@ -66,6 +65,16 @@ class Ranges:
             first = other + 1
         if first <= last:
             yield first, last
+
+    def next_in(self, number: int) -> int | None:
+        """Return the first number from `number` on that is in, or None."""
+        at = bisect_left(self._lasts, number)
+        return max(number, self._firsts[at]) if at < len(self._firsts) else None
+
+    def next_out(self, number: int) -> int:
+        """Return the first number from `number` on that is not in."""
+        at = bisect_left(self._lasts, number)
+        return self._lasts[at] + 1 if at < len(self._firsts) and self._firsts[at] <= number else number
 
     def count(self) -> int:
         """Return how many numbers are in."""

@@ -20,7 +20,7 @@ LEDGERED = ""  # stands for an uplink: the numbers that the ledger accounts for,
 
 @dataclass(slots=True)
 class State:
-    """All that a snapshot holds. Ranges are of numbers within one epoch and stream."""
+    """All that the journal knows. Ranges are of numbers within one epoch and stream."""
 
     epoch: str
     boot: str
@@ -33,7 +33,10 @@ class State:
 
     def done_by(self, uplink: str, key: Key) -> Ranges:
         """Return what an uplink has delivered, to be added to."""
-        return self.done.setdefault(uplink, {}).setdefault(key, Ranges())
+        by_key = self.done.setdefault(uplink, {})
+        if key not in by_key:
+            by_key[key] = Ranges()
+        return by_key[key]
 
     def take_over(self, other: State) -> None:
         """Take over what another state knows of what is delivered, and of the numbers that are used.
@@ -75,31 +78,53 @@ class State:
         """Return what one uplink has delivered or the ledger has given up."""
         return Ranges([*self.done.get(uplink, {}).get(key, ()), *self.done.get(LEDGERED, {}).get(key, ())])
 
-    def snapshot(self, *, clean: bool = False) -> bytes:
+    def snapshot(self) -> bytes:
         """Return the whole state as bytes."""
+        return encode(self._progress() | {"kept": self.kept})
+
+    def progress(self, *, clean: bool = False) -> bytes:
+        """Return the whole state but the kept values as bytes."""
+        return encode(self._progress() | {"clean": clean})
+
+    def _progress(self) -> dict[str, Any]:
         done: dict[str, dict[str, dict[str, list[list[int]]]]] = {}
         for uplink, by_key in self.done.items():
             by_epoch = done.setdefault(uplink, {})
             for (epoch, stream), ranges in by_key.items():
                 by_epoch.setdefault(epoch, {})[stream.value] = [list(one) for one in ranges]
-        fields = {
+        return {
             "epoch": self.epoch,
             "boot": self.boot,
             "next": {stream.value: number for stream, number in self.next.items()},
             "done": done,
             "resent": self.resent,
-            "kept": self.kept,
-            "clean": clean,
             "blind": self.blind,
         }
-        return zlib.compress(json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode(), 1)
 
 
-def restore(snapshot: bytes) -> State:
-    """Return the state a snapshot holds; raises ValueError if it holds none."""
+def encode(fields: dict[str, Any]) -> bytes:
+    """Return a JSON object, deflated."""
+    return zlib.compress(json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode(), 1)
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """Return the JSON object; raises ValueError if there is none."""
     try:
-        fields = json.loads(zlib.decompress(snapshot))
-        state = State(epoch=fields["epoch"], boot=fields["boot"], kept=fields["kept"], clean=fields["clean"])
+        fields = json.loads(zlib.decompress(data))
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(fields, dict):
+        raise ValueError("not an object")
+    return fields
+
+
+def restore(data: bytes) -> State:
+    """Return what `snapshot` or `progress` held; raises ValueError if this is neither."""
+    fields = decode(data)
+    try:
+        state = State(epoch=fields["epoch"], boot=fields["boot"])
+        state.kept = fields.get("kept", {})
+        state.clean = fields.get("clean", False)
         state.resent, state.blind = fields["resent"], fields["blind"]
         state.next |= {Stream(stream): number for stream, number in fields["next"].items()}
         for uplink, by_epoch in fields["done"].items():
@@ -107,7 +132,7 @@ def restore(snapshot: bytes) -> State:
             for epoch, by_stream in by_epoch.items():
                 for stream, ranges in by_stream.items():
                     state.done[uplink][epoch, Stream(stream)] = Ranges(ranges)
-    except (zlib.error, KeyError, TypeError, AttributeError) as error:
-        message = f"not a snapshot: {error!r}"
+    except (KeyError, TypeError, AttributeError) as error:
+        message = f"not a state: {error!r}"
         raise ValueError(message) from error
     return state

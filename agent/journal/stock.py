@@ -51,9 +51,12 @@ class Stock:
         for rank in range(place.epoch, len(self._epochs)):
             key = (self._epochs[rank], stream)
             done = self._state.done_by(uplink, key)
-            least = place.number if rank == place.epoch else 0
-            for first, last in self._present[key]:
-                for number, _ in done.gaps(max(first, least), last):
+            here = self._present[key]
+            number = here.next_in(place.number if rank == place.epoch else 0)
+            while number is not None:
+                waiting = done.next_out(number)
+                number = here.next_in(waiting)
+                if number == waiting:
                     return key, number
         return None
 

@@ -51,11 +51,16 @@ def build(folder: Path) -> None:
 async def _fill(folder: Path, count: int) -> None:
     journal = open_journal(folder)
     cabinet = Cabinet(journal.clock.boottime())
-    for _ in range(count // PER_COMMIT):
-        for _ in range(PER_COMMIT // RATE):
-            journal.append(Stream.TELEMETRY, cabinet.readings(RATE))
+    appended = 0
+    for frame in cabinet.frames():
+        journal.append(Stream.TELEMETRY, frame)
+        appended += len(frame)
+        if appended % RATE == 0:
             journal.close_packs()  # a second is over
-        await journal.commit()
+        if appended % PER_COMMIT == 0:
+            await journal.commit()
+        if appended >= count:
+            break
     journal._young.close()  # killed: it does not stop in order
     journal._card.close()
 

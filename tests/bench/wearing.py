@@ -67,6 +67,8 @@ class _CountingCard(Folder):
         self.count = _Count()
 
     def create(self, name: str) -> AppendingFile:
+        if not name.endswith(".segment"):
+            return super().create(name)  # room taken ahead of need: once in the life of a card
         self.names()  # makes the folder
         return _CountingFile(self.path / name, self.count)
 

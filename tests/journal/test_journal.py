@@ -87,6 +87,7 @@ async def test_what_was_delivered_is_not_handed_out_again_after_a_crash(bench):
     first, second, third = drain(outbox, Lane.LIVE)
     outbox.done(first)
     outbox.done(third)
+    await asyncio.sleep(0)  # this turn of the loop is over
 
     again = drain(bench.open().outbox("city"))
 

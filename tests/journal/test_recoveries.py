@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from agent.host.disk import Folder
+from agent.journal.commit import decode_commit
 from agent.journal.frames import scan
 from agent.journal.pack import Lane
-from agent.journal.packing import decode_snapshot
 from agent.journal.state import restore
 from agent.readings import Stream
 from tests.journal.packs import drain
@@ -360,4 +360,4 @@ async def test_power_cuts_leave_no_trace_in_the_snapshot_once_nothing_is_left_of
 
 def newest_state(card):
     *_, last = scan(card.read(card.names()[-1]))
-    return restore(decode_snapshot(last.payload))
+    return restore(decode_commit(last.payload).progress)
