@@ -1,0 +1,179 @@
+"""Plants one bug in one module of the agent, and looks whether the simulation finds it.
+
+    python -m tests.simulation.bugs NAME      0: found; 1: not found; 2: the text to be replaced is not there once
+
+It runs in a process of its own: the module is changed while it is imported, and nothing is written anywhere.
+"""
+
+# ruff: noqa: T201 - this is a command, and prints
+from __future__ import annotations
+
+import sys
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import CodeType, ModuleType
+
+FOUND, NOT_FOUND, STALE = 0, 1, 2
+SEEDS = 40  # tried for each bug
+
+
+class Bug(NamedTuple):
+    """A line of production code, and what stands in its place."""
+
+    module: str
+    old: str
+    new: str
+    step: int = 1  # which seeds are tried: all, or those about one thing (`scenario.THEMES`)
+    first: int = 0
+
+
+# Seeds 2t+1, 2t+11, 2t+21 ... are about the theme number t.
+KILLS, POWER_AND_CARD, REFUSALS, CLOCK, YOUNG = ({"first": 2 * theme + 1, "step": 10} for theme in range(5))
+
+BUGS = {
+    "an acknowledgement before it came": Bug(
+        "agent.uplink.pump",
+        "        self._tally.published += 1\n",
+        "        self._tally.published += 1\n"
+        "        if message.source is not None:\n"
+        "            sent.queue._outbox.done(message.source.pack)\n",
+        **KILLS,
+    ),
+    "a lost progress snapshot": Bug(
+        "agent.journal.state",
+        '            "done": done,\n',
+        '            "done": {},\n',
+        **KILLS,
+    ),
+    "a reused number": Bug(
+        "agent.journal.opening",
+        "        state.next[stream] = first + count\n",
+        "        state.next[stream] = first + count - 1\n",
+        **KILLS,
+    ),
+    "a sync left out": Bug(
+        "agent.journal.card",
+        "            self._file.sync()\n",
+        "",
+        **POWER_AND_CARD,
+    ),
+    "a failed sync repeated as if nothing had happened": Bug(
+        "agent.journal.card",
+        "            self._file.sync()\n",
+        "            try:\n                self._file.sync()\n"
+        "            except OSError:\n                self._file.sync()\n",
+        **POWER_AND_CARD,
+    ),
+    "an anchor of another boot": Bug(
+        "agent.timekeeper",
+        "date_by(self._anchors.get(boot, ()), at)",
+        "date_by(self._anchors.get(boot) or next(iter(self._anchors.values()), ()), at)",
+        **CLOCK,
+    ),
+    "an entry of the ledger left out": Bug(
+        "agent.journal.journal",
+        "            self.append(Stream.LEDGER, [entry])\n",
+        '            if entry.kind != "lost":\n                self.append(Stream.LEDGER, [entry])\n',
+        **POWER_AND_CARD,
+    ),
+    "a refusal taken for a delivery": Bug(
+        "agent.uplink.pump",
+        "            if error is None:\n                self._on_acked(sent, future.result())\n",
+        "            if error is None or isinstance(error, RefusedError):\n                self._on_acked(sent, 0)\n",
+        **REFUSALS,
+    ),
+    "what was refused sent again in the wrong order": Bug(
+        "agent.uplink.queues",
+        "            insort(self._waiting, message.source, key=lambda waiting: waiting.place)\n",
+        "            self._waiting.insert(0, message.source)\n",
+        **REFUSALS,
+    ),
+    "a measurement taken twice": Bug(
+        "agent.sampler.pipeline",
+        "                self._is_well()\n        finally:\n",
+        "                self._is_well()\n"
+        "                if len(records) == 7:\n"
+        "                    records.append(records[-1])\n"
+        "        finally:\n",
+    ),
+    "a kept value lost": Bug(
+        "agent.journal.journal",
+        "        self._keeping.write(Kind.KEEP, opening.encode_keep(key, value))\n",
+        "",
+        **KILLS,
+    ),
+    "a pack that ends one number too late": Bug(
+        "agent.uplink.queues",
+        "            self._outbox.done(message.source.pack)\n",
+        "            from dataclasses import replace\n\n"
+        "            pack = message.source.pack\n"
+        "            self._outbox.done(replace(pack, last=pack.last + 1))\n",
+        **KILLS,
+    ),
+}
+
+
+class StaleError(Exception):
+    """The text that a bug replaces is not in its module exactly once: the bug has to be planted anew."""
+
+
+class _Planted(SourceFileLoader):
+    def __init__(self, bug: Bug, path: str) -> None:
+        super().__init__(bug.module, path)
+        self._bug = bug
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Compile the changed source, past every cache."""
+        text = self.get_data(self.get_filename(fullname)).decode()
+        count = text.count(self._bug.old)
+        if count != 1:
+            message = f"{self._bug.module} has {count} times, not once, the text:\n{self._bug.old}"
+            raise StaleError(message)
+        return compile(text.replace(self._bug.old, self._bug.new), self.path, "exec")
+
+
+class _Planting:
+    def __init__(self, bug: Bug) -> None:
+        self._bug = bug
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Find the one module."""
+        del target
+        if name != self._bug.module:
+            return None
+        spec = PathFinder.find_spec(name, path)
+        if spec is None or spec.origin is None:
+            return None
+        spec.loader = _Planted(self._bug, spec.origin)
+        return spec
+
+
+def plant(bug: Bug) -> None:
+    """Have the module be imported with the bug in it."""
+    assert bug.module not in sys.modules, "too late"
+    sys.meta_path.insert(0, _Planting(bug))
+
+
+def main(name: str) -> int:
+    """Plant a bug and play seeds until one of them fails."""
+    bug = BUGS[name]
+    plant(bug)
+    try:
+        from tests.simulation.__main__ import verdict
+    except StaleError as error:
+        print(f"the plant {name!r} is stale: {error}")
+        return STALE
+    for count in range(SEEDS):
+        one = verdict(bug.first + count * bug.step)
+        if one.faults:
+            print(f"found with seed {one.seed}, the {count + 1}. that was tried: {one.faults[0]}")
+            return FOUND
+    print(f"not found with {SEEDS} seeds")
+    return NOT_FOUND
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
