@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agent.journal.inspect import UnsoundError, records_of
+from agent.journal.inspect import UnsoundError, body_of
 from agent.journal.packing import weight
 from agent.journal.ranges import Ranges
 from agent.journal.state import LEDGERED
@@ -117,7 +117,7 @@ class Import:
         """Yield every good pack of the old journal."""
         for pack in self._found.packs(self._card):
             try:
-                records_of(pack)
+                body_of(pack)
             except UnsoundError:
                 continue
             yield pack

@@ -234,14 +234,23 @@ def look(young: Disk | None, card: Disk | None, *, thorough: bool = False) -> In
 def records_of(pack: Pack) -> list[dict[str, Any]]:
     """Return the records of a pack as they are sent; raises UnsoundError."""
     try:
-        body = zlib.decompress(pack.body, -zlib.MAX_WBITS)
-        records: list[dict[str, Any]] = json.loads(b"[" + body)
-    except (zlib.error, ValueError, RecursionError) as error:
+        records: list[dict[str, Any]] = json.loads(b"[" + body_of(pack))
+    except (ValueError, RecursionError) as error:
         raise UnsoundError(str(error)) from error
-    sums = (len(body), zlib.adler32(body), len(records))
-    if sums != (pack.size, pack.adler, pack.last - pack.first + 1):
-        raise UnsoundError("not what its sums say")
+    if len(records) != pack.last - pack.first + 1:
+        raise UnsoundError("not as many records as its numbers say")
     return records
+
+
+def body_of(pack: Pack) -> bytes:
+    """Return the body of a pack inflated, closing bracket included; raises UnsoundError."""
+    try:
+        body = zlib.decompress(pack.body, -zlib.MAX_WBITS)
+    except zlib.error as error:
+        raise UnsoundError(str(error)) from error
+    if (len(body), zlib.adler32(body)) != (pack.size, pack.adler):
+        raise UnsoundError("not what its sums say")
+    return body
 
 
 def time_of(record: dict[str, Any], dated: Dated) -> int:
