@@ -240,3 +240,11 @@ def expected_value(reading):
     if value is None or (isinstance(value, float) and value - value != 0):
         return reading.reason.value if reading.reason else "invalid"
     return value.encode(errors="replace").decode() if isinstance(value, str) else value
+
+
+def test_an_undated_pack_may_say_what_it_is_later_than():
+    pack = packed(Stream.TELEMETRY, [Reading("air-1", "pm1", at(0), 1)])
+    first, _ = json.loads(senml.payload(pack, GATEWAY, None, not_before=1_795_000_000_500_000_000, compress=False))
+
+    assert (first["undated_"], first["not_before"]) == (True, 1_795_000_000.5)
+    assert "bt" not in first

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 UNREACHABLE = 1
 INCOMPLETE = 2
+SHOWN_FROM = 1.0  # seconds of uncertainty that are worth a word
 
 
 @click.command(help=_("Show what gateways publish, one line a reading, until Ctrl-C."))
@@ -86,6 +87,8 @@ def line(one: Received) -> str:
     """Return one record as a line."""
     series, fields = one.series, one.fields
     when = _("undated; again when it can be dated:") if one.utc is None else _time(one.utc)
+    if one.uncertainty is not None and one.uncertainty >= SHOWN_FROM:
+        when += f" ±{one.uncertainty:.0f} s"
     if one.was_undated:
         when += " " + _("(shown before, undated)")
     value = next((fields[key] for key in ("v", "vb", "vs") if key in fields), "")

@@ -72,6 +72,14 @@ def test_what_is_undated_says_so_and_that_it_comes_again_and_then_that_it_was_th
     assert later[1] == ("2026-11-22 11:13:20.000Z (shown before, undated) pkt-0042/air-1/pm2_5 12.5 ug/m3  [live 1]")
 
 
+def test_a_time_that_is_hardly_known_is_shown_with_its_uncertainty():
+    hours = Dated(1_795_346_000 * SECOND, 5400.0)
+
+    [line] = shown(("history", telemetry(1, reading(12.5), dated=hours)))
+
+    assert line == "2026-11-22 11:13:20.000Z ±5400 s pkt-0042/air-1/pm2_5 12.5 ug/m3  [history 1]"
+
+
 @pytest.mark.parametrize(
     "payload", [b"\xff", b"[]", b"null", b"[" * 50_000, b'{"devices": [1]}', b'{"devices": {"a": 1}}']
 )
