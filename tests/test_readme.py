@@ -44,8 +44,3 @@ def test_every_link_into_the_project_leads_somewhere(link):
 @pytest.mark.parametrize("path", re.findall(r"`((?:agent|drivers|hil|docs|tests)/[\w./-]*)`", README))
 def test_every_folder_and_file_that_is_named_is_there(path):
     assert (ROOT / path).exists()
-
-
-@pytest.mark.parametrize("path", re.findall(r"`(tests/[\w./-]+)`", (ROOT / "docs/promises.md").read_text("utf-8")))
-def test_every_test_that_a_promise_names_is_there(path):
-    assert (ROOT / path).exists()

@@ -13,6 +13,7 @@ import threading
 import pytest
 
 from agent.host.disk import Folder
+from agent.host.patient import Patient
 from agent.journal.committing import STALLED_AFTER
 from agent.journal.pack import Lane
 from agent.readings import Stream
@@ -142,6 +143,25 @@ async def test_a_card_that_stalls_is_told_while_it_does_and_delays_neither_readi
     await until(lambda: journal.status().faults == {})
     running.cancel()
     await asyncio.wait([running])
+
+
+async def test_a_card_that_stalls_at_start_does_not_keep_the_journal_from_taking_readings(bench):
+    journal = bench.open()
+    journal.append(Stream.TELEMETRY, bench.readings(10))
+    await journal.commit(clean=True)
+    bench.let_go()
+    bench.power_cut()
+    card = Troubled(bench.card.path)
+    card.stalls = threading.Event()
+    try:
+        journal = bench.open(card=Patient(card, patience=0.2), pack_within=0)
+        assert "does not answer" in journal.status().faults["card"]
+        await take(journal, bench, journal.outbox("city"))
+    finally:
+        card.stalls.set()
+    await journal.commit()
+    assert journal.status().faults == {}
+    await arrives_whole(bench, card, 30)
 
 
 async def test_a_sync_that_fails_is_told_and_never_asked_for_again_on_the_same_file(bench):
