@@ -144,7 +144,10 @@ class Agent:
 
         def encode(pack: Pack) -> bytes | None:
             dated = self._timekeeper.date(pack.boot, pack.base)
-            if dated is None and pack.stream is Stream.TELEMETRY and self._clock.boottime() < self._started + hold:
+            now = self._clock.boottime()
+            # Once this boot is dated, an earlier one that is not by now will never be.
+            may_be_dated = dated is None and self._timekeeper.date(self._clock.boot, now) is None
+            if may_be_dated and pack.stream is Stream.TELEMETRY and now < self._started + hold:
                 return None
             not_before = self._timekeeper.not_before(pack.boot, pack.base) if dated is None else None
             return senml.payload(
