@@ -38,7 +38,7 @@ def main(kills: int, seed: int | None) -> None:
 
     console.print(f"seed {seed}")
     outcome = asyncio.run(campaign(kills, seed, told=tell))
-    console.print(_table("call", outcome, lambda one: f"{one.call} of the {one.what}"))
+    console.print(_table("call", outcome, lambda one: f"{one.call}, {one.what}" if one.what else one.call))
     console.print(_table("when", outcome, lambda one: one.phase))
     for fault in outcome.faults[:50]:
         console.print(fault[:2000], markup=False, highlight=False)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # How much each call weighs in the choice; those that change files most of all.
 WEIGHTS = {
-    "pwrite64": 30, "openat": 12, "unlink": 12, "fdatasync": 12, "fsync": 8, "ftruncate": 1, "rename": 2, "mkdir": 1,
+    "pwrite64": 30, "openat": 12, "unlink": 12, "fdatasync": 14, "fsync": 10, "ftruncate": 1, "rename": 2, "mkdir": 1,
     "getdents64": 4, "close": 6, "write": 5, "sendto": 10, "recvfrom": 8, "epoll_wait": 4,
     "epoll_pwait": 4, "epoll_ctl": 3, "futex": 4, "clone3": 2, "shutdown": 1, "rt_sigreturn": 2, "exit_group": 2,
 }  # fmt: skip
@@ -104,8 +104,9 @@ class Site:
     # --- one kill ---------------------------------------------------------------------------------------------------
 
     async def learn(self) -> None:
-        """Let one run come to its own end, to know how often each call is made."""
-        await self._run(None, SOON)
+        """Let runs come to their own end, to know how often each call is made; the first one also makes folders."""
+        for _ in range(2):
+            await self._run(None, SOON)
 
     async def kill(self) -> None:
         """Start an agent and kill it at one call; perhaps it ends before it comes to that."""
@@ -232,11 +233,11 @@ def _kind(call: Call) -> str:
     path = call.path() if call.name in {"openat", "unlink", "rename", "mkdir"} else _descriptor(call)
     for part, kind in {
         ".young": "young end", "/young": "young end", ".segment": "card", "/journal": "card", "/state": "state",
-        "socket:": "socket", "pipe:": "log", "agent.log": "log",
+        "/control": "control socket", "socket:": "socket", "pipe:": "log", "agent.log": "log",
     }.items():  # fmt: skip
         if part in path:
             return kind
-    return "other"
+    return ""
 
 
 def _descriptor(call: Call) -> str:
