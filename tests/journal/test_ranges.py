@@ -55,6 +55,16 @@ def test_what_they_cover_and_what_they_lack_is_told_of_any_span(steps, span):
     assert numbers_of(ranges.gaps(*span)) == asked - model
 
 
+@settings(max_examples=200)
+@given(changes, st.integers(0, MOST + 2))
+def test_the_next_number_that_is_in_or_out_is_told_from_any(steps, number):
+    ranges, model = played(steps)
+    from_here = range(number, MOST + 4)
+
+    assert ranges.next_in(number) == next((one for one in from_here if one in model), None)
+    assert ranges.next_out(number) == next(one for one in from_here if one not in model)
+
+
 @settings(max_examples=100)
 @given(changes, changes)
 def test_what_two_share_and_hold_together(one_steps, other_steps):
