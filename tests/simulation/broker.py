@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -29,8 +29,7 @@ class SimulatedBroker:
     latency: float = 0.1  # seconds, the most there and the most back
     down: LinkFault | None = None  # why nobody gets through
     deaf: bool = False  # what is sent is lost, and nothing comes back
-    refusal: int = 0  # the reason code for what is published on `refused`
-    refused: str = ""  # a topic, or all if empty
+    refused: dict[str, int] = field(default_factory=dict)  # by topic: the reason code for what is published there
     lose_next: str = ""  # "before": the line breaks with the next message on it; "after": before its acknowledgement
     withhold_next: bool = False  # the next message is taken and never acknowledged
     link: SimulatedLink | None = None
@@ -113,7 +112,7 @@ class SimulatedLink:
             return
         self._arrived = number
         name = topic.rpartition("/")[2]
-        code = broker.refusal if broker.refusal and broker.refused in {"", name} else 0
+        code = broker.refused.get(name, 0)
         names = broker.city.take(topic, payload) if not code else []
         if self._universe.life != self._life or future not in self._waiting:
             return

@@ -95,7 +95,7 @@ BUGS = {
         "agent.sampler.pipeline",
         "                self._is_well()\n        finally:\n",
         "                self._is_well()\n"
-        "                if len(records) == 7:\n"
+        "                if len(records) == 6:\n"
         "                    records.append(records[-1])\n"
         "        finally:\n",
     ),

@@ -68,7 +68,7 @@ class Play:
         self.truth = Truth(universe)
         self.city = City(universe)
         self.broker = SimulatedBroker(
-            universe, self.city, window=chance.choice([2, 5, 20]), latency=chance.choice([0.01, 0.1, 1.0])
+            universe, self.city, window=chance.choice([2, 5, 20, 20]), latency=chance.choice([0.01, 0.1, 1.0])
         )
         self.card = WatchedDisk(self, "card")
         self.young = WatchedDisk(self, "young", volatile=True)
@@ -101,7 +101,8 @@ class Play:
         }
         self.seconds = self.shape.hours * 3600
         for at, call in self.schedule(chance):
-            universe.after(at, lambda call=call: call(self))
+            if at < self.seconds:  # what ends later is ended by `_heal`
+                universe.after(at, lambda call=call: call(self))
         universe.after(self.seconds, self._heal)
         universe.after(self.seconds + QUIET - 120, self._hush)
         universe.after(self.seconds + QUIET, self._end)
@@ -260,7 +261,8 @@ class Play:
     def _heal(self) -> None:
         """From here on nothing goes wrong any more."""
         self.universe.tell("quiet")
-        self.broker.down, self.broker.deaf, self.broker.refusal = None, False, 0
+        self.broker.down, self.broker.deaf = None, False
+        self.broker.refused.clear()
         self.broker.lose_next, self.broker.withhold_next = "", False
         self.broker.drop()
         self.stall = 0.0

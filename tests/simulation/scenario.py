@@ -50,7 +50,7 @@ def configuration(chance: Random, shape: Shape) -> Config:
         id = "pkt-0001"
         [uplinks.city]
         url = "mqtt://city:1883"
-        window = {chance.choice([2, 3, 10, 20])}
+        window = {chance.choice([2, 5, 20])}
         ack_within = "{chance.choice([2, 10])} s"
         live_within = "{chance.choice([5, 30])} s"
         compression = "{chance.choice(["deflate", "deflate", "none"])}"
@@ -188,19 +188,27 @@ def _break(chance: Random) -> list[Trouble]:
 
 def _refusal(chance: Random) -> list[Trouble]:
     code = chance.choice(REFUSALS)
-    topic = chance.choice(["", "live", "history", "alarms", "ledger", "anchors"])
-    lasts = chance.uniform(1, 300)
+    topic = chance.choice(["live", "history", "history", "alarms", "ledger", "anchors", "health"])
+    lasts = chance.choice([1.0, 10.0, 300.0]) * chance.random()
+    away = chance.choice([0.0, 5.0, 20.0])  # seconds without a line before: then much is on the way at once
+
+    def leave(play: Play) -> None:
+        if away:
+            play.broker.down = LinkFault.UNREACHABLE
+            play.broker.drop()
 
     def begin(play: Play) -> None:
-        play.universe.tell("refusal", f"{code:#x} {topic or 'all'} {lasts:.0f}")
-        play.broker.refusal, play.broker.refused = code, topic
+        play.universe.tell("refusal", f"{code:#x} {topic} {lasts:.0f}")
+        play.broker.refused[topic] = code
+        if away:
+            play.broker.down = None
 
     def end(play: Play) -> None:
-        play.broker.refusal = 0
+        play.broker.refused.pop(topic, None)
         if code == 0x95:  # set aside until the next connection
             play.broker.drop()
 
-    return [(0.0, begin), (lasts, end)]
+    return [(0.0, leave), (away, begin), (away + 2.0 + lasts, end)]
 
 
 def _card(chance: Random) -> list[Trouble]:
