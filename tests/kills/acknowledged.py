@@ -86,8 +86,7 @@ def _transfer(call: Call, connections: dict[bytes, Connection]) -> Iterator[Pack
 def _noted(data: bytes) -> Iterator[tuple[str, str, str, int, int]]:
     for one in scan(data):
         if isinstance(one, Frame) and one.kind == Kind.DONE:
-            uplink, epoch, stream, first, last = json.loads(one.payload)
-            yield uplink, epoch, stream, first, last
+            yield from json.loads(one.payload)
 
 
 def _packets(stream: bytearray) -> Iterator[tuple[int, int, bytes]]:

@@ -7,6 +7,7 @@ import pytest
 from agent.journal.frames import Kind, frame
 from agent.journal.opening import encode_done
 from agent.journal.packing import encode_append, start
+from agent.journal.ranges import Ranges
 from agent.journal.state import State
 from agent.readings import Reading, Stream
 from tests.kills.acknowledged import unacknowledged
@@ -16,7 +17,7 @@ from tests.kills.trace import Trace
 EPOCH = "9f0c5a7d31e2b846"
 READINGS = [Reading("count-1", "count", 10**9 * at, float(at)) for at in (1, 2, 3)]
 PACK = [{"n": "pack", "epoch": EPOCH, "stream": "telemetry", "v": 1, "last": 3}, {}, {}, {}]
-DONE = frame(Kind.DONE, encode_done("city", (EPOCH, Stream.TELEMETRY), 1, 3))
+DONE = frame(Kind.DONE, encode_done({("city", (EPOCH, Stream.TELEMETRY)): Ranges([(1, 3)])}))
 
 
 def text(data):
