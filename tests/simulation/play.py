@@ -262,6 +262,7 @@ class Play:
         """From here on nothing goes wrong any more."""
         self.universe.tell("quiet")
         self.broker.down, self.broker.deaf = None, False
+        self.broker.latency = 0.01  # or a narrow window on a slow line would take longer than anybody watches
         self.broker.refused.clear()
         self.broker.lose_next, self.broker.withhold_next = "", False
         self.broker.drop()
