@@ -37,7 +37,7 @@ LINK_TURNS = 0.15  # before a run: outages last longer than the young end can ho
 STARTS_WITHIN = 30.0  # seconds
 STOPPED = 0.25  # of the runs are asked to stop at some moment of their first second,
 SOON, LATE = 1.0, 2.0  # seconds; the others only if they have not come to their kill by then
-ENDS_WITHIN = 10.0  # seconds
+ENDS_WITHIN = 20.0  # seconds
 DRAINS_WITHIN = 60.0  # seconds
 
 
@@ -173,9 +173,7 @@ class Site:
         try:
             await self._until(self._started, STARTS_WITHIN)
             await self.counters.quiet()
-            async with asyncio.timeout(DRAINS_WITHIN):
-                while await self._waiting():  # noqa: ASYNC110 - another process has to be asked
-                    await asyncio.sleep(0.05)
+            await self._drained()
             agent.terminate()
             if not await agent.ended(ENDS_WITHIN):
                 self._fault("does not stop at the end")
@@ -191,6 +189,14 @@ class Site:
 
     def _started(self) -> bool:
         return (self.root / "run/roadside/control").exists()
+
+    async def _drained(self) -> None:
+        try:
+            async with asyncio.timeout(DRAINS_WITHIN):
+                while await self._waiting():  # noqa: ASYNC110 - another process has to be asked
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            self._fault(f"not everything has gone up within {DRAINS_WITHIN:g} s\n{self._log()[-2000:]}")
 
     async def _waiting(self) -> bool:
         try:
@@ -221,9 +227,9 @@ class Site:
         self.outcome.faults.append(text)
 
     def _gather_faults(self, when: str) -> None:
-        self.outcome.faults += [f"{when}: {fault}" for fault in self.truth.faults]
-        self.truth.faults.clear()
-        self.received.faults.clear()
+        for faults in (self.truth.faults, self.received.faults):
+            self.outcome.faults += [f"{when}: {fault}" for fault in faults]
+            faults.clear()
 
 
 def _kind(call: Call) -> str:
