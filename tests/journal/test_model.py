@@ -28,7 +28,7 @@ from tests.journal.conftest import Chance, Clock
 from tests.simulation.disk import FOREVER, SECTOR, UNLIMITED, Death, Killed, SimulatedDisk
 from tests.uplink.virtual import VirtualLoop
 
-EXAMPLES = 20_000 if os.environ.get("HYPOTHESIS_PROFILE") == "campaign" else 40
+EXAMPLES = 20_000 if os.environ.get("HYPOTHESIS_PROFILE") == "campaign" else 30
 UPLINKS = ("city", "agency")
 LANES = [Lane.ALARMS, Lane.LEDGER, Lane.LIVE, Lane.HISTORY]
 uplinks = st.sampled_from(UPLINKS)
@@ -370,8 +370,12 @@ class JournalMachine(RuleBasedStateMachine):
                 continue
             break
         kept = self.journal.kept("rain-1")
-        assert kept in self.kept
-        self.kept = {kept}
+        if self.journal._state.blind:  # what the card kept is taken up by the next start
+            self.kept |= self.durably_kept | {None}
+            assert kept in self.kept
+        else:
+            assert kept in self.kept
+            self.kept = {kept}
 
     def fall(self, power, chance):
         if not power:
