@@ -295,7 +295,7 @@ def _device(chance: Random) -> list[Trouble]:
 THEMES = (
     (_kill, _break),
     (_power, _card, _outage),
-    (_refusal, _outage, _break),
+    (_refusal, _break),
     (_kill, _power, _clock),
     (_young, _kill, _outage),
 )
