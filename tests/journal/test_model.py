@@ -378,6 +378,8 @@ class JournalMachine(RuleBasedStateMachine):
             self.kept = {kept}
 
     def fall(self, power, chance):
+        for uplink in self.uplinks.values():
+            uplink.done.clear()  # marks of delivery are gathered before they are written: what was sent may come again
         if not power:
             self.young.kill()
             self.card.kill()
@@ -388,8 +390,6 @@ class JournalMachine(RuleBasedStateMachine):
         self.alive &= self.durable
         self.unheard_of.update(self.epochs - self.on_card)
         self.kept = set(self.durably_kept)
-        for uplink in self.uplinks.values():
-            uplink.done.clear()  # what the card does not know to be done may come again
 
     @rule(operation=st.sampled_from(REFUSALS), times=st.sampled_from([1, 2, FOREVER]))
     def card_refuses(self, operation, times):
