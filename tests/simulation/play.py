@@ -68,7 +68,7 @@ class Play:
         self.truth = Truth(universe)
         self.city = City(universe)
         self.broker = SimulatedBroker(
-            universe, self.city, window=chance.choice([2, 5, 20, 20]), latency=chance.choice([0.01, 0.1, 1.0])
+            universe, self.city, window=chance.choice([2, 5, 20, 20, 20]), latency=chance.choice([0.01, 0.1, 1.0])
         )
         self.card = WatchedDisk(self, "card")
         self.young = WatchedDisk(self, "young", volatile=True)

@@ -15,6 +15,7 @@ from tests.simulation.universe import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
     from drivers.contract import SerialLine
     from tests.simulation.clock import SimulatedClock
     from tests.simulation.truth import Measured, Truth

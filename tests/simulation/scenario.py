@@ -50,7 +50,7 @@ def configuration(chance: Random, shape: Shape) -> Config:
         id = "pkt-0001"
         [uplinks.city]
         url = "mqtt://city:1883"
-        window = {chance.choice([2, 5, 20])}
+        window = {chance.choice([2, 10, 20, 20])}
         ack_within = "{chance.choice([2, 10])} s"
         live_within = "{chance.choice([5, 30])} s"
         compression = "{chance.choice(["deflate", "deflate", "none"])}"
