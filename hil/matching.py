@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -133,15 +133,36 @@ def _pair(
 def _choices(emissions: Sequence[Emission], readings: Sequence[Received], tolerance: float) -> list[list[int]]:
     """Return, for each emission, the readings that may be its own."""
     widest = max((reading.uncertainty for reading in readings), default=0.0) + tolerance
-    times = [_utc(reading) for reading in readings]
-    return [
-        [
-            place
-            for place in range(bisect_left(times, emission.at - widest), bisect_right(times, emission.at + widest))
-            if _same(readings[place], emission) and _in_time(readings[place], emission, tolerance)
-        ]
-        for emission in emissions
-    ]
+    step = max((emission.step for emission in emissions), default=0.0) or 1.0
+    alike: dict[object, tuple[list[float], list[int]]] = defaultdict(lambda: ([], []))  # when, and which reading
+    for place, reading in enumerate(readings):
+        times, places = alike[_rung(reading, step)]
+        times.append(_utc(reading))
+        places.append(place)
+    choices: list[list[int]] = []
+    for emission in emissions:
+        rung = _rung(emission, step)
+        near = (rung - 1, rung, rung + 1) if isinstance(rung, int) else (rung,)
+        choices.append(
+            sorted(
+                place
+                for times, places in (alike[one] for one in near if one in alike)
+                for place in places[
+                    bisect_left(times, emission.at - widest) : bisect_right(times, emission.at + widest)
+                ]
+                if _same(readings[place], emission) and _in_time(readings[place], emission, tolerance)
+            )
+        )
+    return choices
+
+
+def _rung(one: Emission | Received, step: float) -> int | tuple[object, ...]:
+    """Return on which rung of a ladder with such steps a value is: what is the same is at most one rung apart."""
+    if one.value is None:
+        return (str(one.reason),)
+    if isinstance(one.value, bool | str):
+        return (one.value,)
+    return round(one.value / step)
 
 
 def _augment(root: int, choices: Sequence[Sequence[int]], owner: dict[int, int], held: dict[int, int]) -> None:
