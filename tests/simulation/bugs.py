@@ -50,8 +50,8 @@ BUGS = {
     ),
     "a reused number": Bug(
         "agent.journal.opening",
-        "        state.next[stream] = first + count\n",
-        "        state.next[stream] = first + count - 1\n",
+        "            state.next[appended.stream] = appended.last + 1\n",
+        "            state.next[appended.stream] = appended.last\n",
         **KILLS,
     ),
     "a sync left out": Bug(
