@@ -65,6 +65,7 @@ class Card:
         self._kept: Mapping[str, Any] | None = None  # what the segment says of the kept values
         self._kept_number = 0  # in how many of its commits
         self._ended = False
+        self._removed: set[str] = set()  # by us, perhaps for somebody who did not wait for the end of it
         self.segments: list[Segment] = []
 
     def load(self) -> Found:
@@ -137,19 +138,22 @@ class Card:
         return packs
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove segments."""
+        """Remove segments, also those that an earlier try had removed before it failed."""
         for name in names:
-            self._disk.remove(name)
+            self._removed.add(name)
+            with suppress(FileNotFoundError):
+                self._disk.remove(name)
         self._disk.sync_folder()
 
     def forget(self, names: Iterable[str]) -> None:
         """Forget segments that were removed."""
         gone = set(names)
         self.segments = [segment for segment in self.segments if segment.name not in gone]
+        self._removed -= gone
 
     def vanished(self, names: Iterable[str]) -> set[str]:
-        """Return which of some segments somebody has removed."""
-        return {name for name in names if self._files.is_gone(name)}
+        """Return which of some segments somebody else has removed."""
+        return {name for name in names if name not in self._removed and self._files.is_gone(name)}
 
     def lose(self, segment: Segment, missing: Mapping[Key, Ranges]) -> None:
         """Note that a segment has not got numbers that it ought to have; nothing is written behind them any more."""

@@ -1,7 +1,9 @@
 """Files that cannot be read, are removed under the running agent, or find no room: what is left goes on by itself."""
 
+import asyncio
 import errno
 import shutil
+import threading
 
 import pytest
 
@@ -192,6 +194,62 @@ async def test_a_card_that_is_removed_costs_what_was_on_it_alone_and_the_ledger_
 
 
 # --- the young end is removed --------------------------------------------------------------------------------------
+
+
+class Slow(Folder):
+    """A folder that takes its time over what is removed, and perhaps fails then."""
+
+    fails = False
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.removed, self.goes_on = threading.Event(), threading.Event()
+
+    def remove(self, name):
+        super().remove(name)
+        self.removed.set()
+        self.goes_on.wait(60)
+
+    def sync_folder(self):
+        if self.fails and self.removed.is_set():
+            self.fails = False
+            raise OSError(errno.EIO, "Input/output error")
+        super().sync_folder()
+
+
+async def delivered(journal, bench):
+    """Have a segment that nobody needs any more, and a newer one."""
+    await commits(journal, bench, 3)
+    outbox = journal.outbox("city")
+    for pack in drain(outbox):
+        outbox.done(pack)
+    journal.append(Stream.TELEMETRY, bench.readings(1))
+
+
+async def test_a_stop_while_segments_are_being_removed_does_not_take_them_for_removed_by_somebody(bench):
+    card = Slow(bench.card.path)
+    journal = bench.open(card=card)
+    await delivered(journal, bench)
+    committing = asyncio.create_task(journal.commit())
+    await asyncio.to_thread(card.removed.wait, 5.0)
+    committing.cancel()
+    card.goes_on.set()
+    await journal.close(5.0)
+    assert not journal.status().faults
+    assert len(card.names()) == 1
+
+
+async def test_a_removal_that_fails_half_way_is_no_damage_and_is_tried_again(bench):
+    card = Slow(bench.card.path)
+    card.fails = True
+    card.goes_on.set()
+    journal = bench.open(card=card)
+    await delivered(journal, bench)
+    await journal.commit()
+    assert set(journal.status().faults) == {"card"}
+    await journal.commit()
+    assert not journal.status().faults
+    assert len(journal._card.segments) == 1
 
 
 async def test_a_young_end_that_is_removed_begins_anew_with_all_that_is_still_needed(bench):
