@@ -37,6 +37,8 @@ def check(
             if other not in document["devices"]:
                 text = _("{value} is not a device").format(value=shown(other)) + nearest(other, document["devices"])
                 problems.add(("devices", name, "sounds_for", index), text)
+    for uplink in uplinks.values():
+        _check_filter(uplink, document, devices, problems)
 
 
 class _Use(NamedTuple):
@@ -82,8 +84,9 @@ def _tables(document: Mapping[str, Any], section: str) -> Iterator[tuple[str, Ma
 
 def _clients(uplinks: Mapping[str, Uplink]) -> Iterator[_Use]:
     for name, uplink in uplinks.items():
-        what = (uplink.host, uplink.port, uplink.client_id)
-        yield _Use(what, _("client id '{id}'").format(id=uplink.client_id), ("uplinks", name))
+        for broker in uplink.brokers:
+            what = (broker.host, broker.port, uplink.client_id)
+            yield _Use(what, _("client id '{id}'").format(id=uplink.client_id), ("uplinks", name))
 
 
 def _addresses(devices: Mapping[str, Device]) -> Iterator[_Use]:
@@ -91,6 +94,25 @@ def _addresses(devices: Mapping[str, Device]) -> Iterator[_Use]:
         address = getattr(device.settings, "address", None)
         if device.bus is not None and address is not None:
             yield _Use((device.bus, address), str(address), ("devices", name, "address"))
+
+
+def _check_filter(
+    uplink: Uplink, document: Mapping[str, Any], devices: Mapping[str, Device], problems: Problems
+) -> None:
+    """Whoever wants a part must want what there is: a misspelt name would be missed by nobody here."""
+    known = dict(_tables(document, "devices"))
+    for index, name in enumerate(uplink.devices or ()):
+        if name not in known:
+            text = _("{value} is not a device").format(value=shown(name)) + nearest(name, known)
+            problems.add(("uplinks", uplink.id, "devices", index), text)
+    if known.keys() != devices.keys():
+        return  # those that are wrong might have it
+    chosen = [device for device in devices.values() if uplink.devices is None or device.id in uplink.devices]
+    measured = {quantity for device in chosen for quantity in device.driver.quantities(device.settings)}
+    for index, quantity in enumerate(uplink.quantities or ()):
+        if quantity not in measured:
+            text = _("{value} is not a quantity of these devices").format(value=shown(quantity))
+            problems.add(("uplinks", uplink.id, "quantities", index), text + nearest(quantity, measured))
 
 
 def _check_buses(ports: Mapping[str, Port], devices: Mapping[str, Device], problems: Problems) -> None:

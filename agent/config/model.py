@@ -6,7 +6,7 @@ object can tell about itself is checked here; what needs a second one is checked
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -17,7 +17,8 @@ from drivers.contract import N_, Driver, Help, SerialLine
 
 MIB = 1 << 20
 RESERVED_ALARMS = ("silent", "stuck")  # raised by the agent itself for any device
-BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883}
+BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
+WEB_PATH = "/mqtt"  # where brokers take MQTT over WebSocket unless the url says so
 
 
 class WrongError(ValueError):
@@ -56,13 +57,24 @@ class Uplink:
     """One way up: a broker and how to speak with it. Secrets stand in files; only their names are here."""
 
     id: str
-    url: Annotated[str, Help(N_("The broker: mqtt://host:port, or mqtts://host:port with TLS"))]
+    url: Annotated[
+        str,
+        Help(
+            N_(
+                "The broker: mqtts://host:port with TLS, mqtt://host:port without; wss://host/path through the web's port"
+            )
+        ),
+    ]
     prefix: Annotated[str, Help(N_("Put before every topic, without a slash at either end"))] = ""
     client_id: Annotated[str, Help(N_("MQTT client id; the gateway's id unless given"))] = ""
     username: Annotated[str | None, Help(N_("User name at the broker"))] = None
     password_file: Annotated[str | None, Help(N_("File that holds the password"))] = None
     password_credential: Annotated[str | None, Help(N_("Systemd credential that holds the password"))] = None
     ca_file: Annotated[str | None, Help(N_("Certificates (PEM) that the broker's own must lead to"))] = None
+    certificate_file: Annotated[str | None, Help(N_("Our own certificate (PEM), which the broker knows us by"))] = None
+    certificate_credential: Annotated[str | None, Help(N_("Systemd credential that holds our certificate"))] = None
+    key_file: Annotated[str | None, Help(N_("Private key (PEM, not encrypted) of our certificate"))] = None
+    key_credential: Annotated[str | None, Help(N_("Systemd credential that holds the private key"))] = None
     protocol: Annotated[
         Literal["5", "3.1.1"], Help(N_("MQTT version; 3.1.1 cannot tell when the broker refuses a message"))
     ] = "5"
@@ -72,19 +84,34 @@ class Uplink:
     ack_within: Annotated[float, Interval(ge=1, le=600), Help(N_("Longest wait for an acknowledgement"), "s")] = 10.0
     live_within: Annotated[float, Interval(ge=1, le=3600), Help(N_("Older readings go up as history"), "s")] = 30.0
     quota: Annotated[int | None, Ge(4 * MIB), Help(N_("Most room on the card for what waits for it"), "bytes")] = None
+    backup_url: Annotated[str | None, Help(N_("Another broker of the same receiver, for when the first is away"))] = (
+        None
+    )
+    failover_after: Annotated[
+        float, Interval(ge=1, le=86_400), Help(N_("A broker that held no connection for so long is left"), "s")
+    ] = 60.0
+    failback_after: Annotated[
+        float, Interval(ge=1, le=86_400), Help(N_("The first broker is taken again when it held one for so long"), "s")
+    ] = 600.0
+    devices: Annotated[tuple[str, ...] | None, Len(1), Help(N_("Only these devices go up; all unless given"))] = None
+    quantities: Annotated[tuple[str, ...] | None, Len(1), Help(N_("Only these quantities; all unless given"))] = None
+    alarms: Annotated[bool, Help(N_("Whether alarms go up, too"))] = True
 
     def __post_init__(self) -> None:
         self._check_url()
+        self._check_backup()
         self._check_prefix()
-        self._check_password()
-        for key in ("password_file", "ca_file"):
+        for secret in ("password", "certificate", "key"):
+            self._check_secret(secret)
+        if self.username is None and (self.password_file is not None or self.password_credential is not None):
+            raise WrongError("username", _("is missing: a password needs a user name"))
+        for key in ("password_file", "ca_file", "certificate_file", "key_file"):
             path = getattr(self, key)
             if path is not None and not path.startswith("/"):
                 raise WrongError(
                     key, _("must be the whole path of a file, such as /etc/roadside/{key}").format(key=key)
                 )
-        if self.ca_file is not None and not self.tls:
-            raise WrongError("ca_file", _("is of use with mqtts:// alone; the url says mqtt://"))
+        self._check_certificates()
 
     def _check_prefix(self) -> None:
         if self.prefix.startswith("/") or self.prefix.endswith("/"):
@@ -94,17 +121,33 @@ class Uplink:
         if not set(self.prefix).isdisjoint("+#\0"):
             raise WrongError("prefix", _("cannot contain '+' or '#'"))
 
-    def _check_password(self) -> None:
-        if self.password_file is not None and self.password_credential is not None:
-            raise WrongError("password_file", _("use either password_file or password_credential, not both"))
-        if self.password_credential is not None and not _is_plain_name(self.password_credential):
-            raise WrongError("password_credential", _("must be the name of a credential, not a path"))
-        if self.username is None and (self.password_file is not None or self.password_credential is not None):
-            raise WrongError("username", _("is missing: a password needs a user name"))
+    def _check_secret(self, secret: str) -> None:
+        file, credential = f"{secret}_file", f"{secret}_credential"
+        name = getattr(self, credential)
+        if getattr(self, file) is not None and name is not None:
+            raise WrongError(
+                file, _("use either {file} or {credential}, not both").format(file=file, credential=credential)
+            )
+        if name is not None and not _is_plain_name(name):
+            raise WrongError(credential, _("must be the name of a credential, not a path"))
+
+    def _check_certificates(self) -> None:
+        given = {
+            key: key.partition("_")[0]
+            for key in ("ca_file", "certificate_file", "certificate_credential", "key_file", "key_credential")
+            if getattr(self, key) is not None
+        }
+        if given and not self.tls:
+            raise WrongError(next(iter(given)), _("is of use with mqtts:// or wss:// alone; the url says otherwise"))
+        for one, other in (("certificate", "key"), ("key", "certificate")):
+            if one in given.values() and other not in given.values():
+                raise WrongError(f"{other}_file", _("is missing: a certificate and its key belong together"))
 
     def _check_url(self) -> None:
         # Never shows the address: whoever writes one with a password in it must not find that in a log.
-        wanted = _("must be an address such as mqtt://broker.example:1883 or mqtts://broker.example:8883")
+        wanted = _(
+            "must be an address such as mqtts://broker.example:8883, mqtt://broker.example or wss://broker.example/mqtt"
+        )
         try:
             parts = urlsplit(self.url)
             port = parts.port
@@ -118,8 +161,20 @@ class Uplink:
             )
         if not _is_host(parts.hostname):
             raise WrongError("url", _("the host in it is no name: it has a space, an empty part or a letter too odd"))
-        if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        if parts.query or parts.fragment or not parts.path.isascii() or (parts.path.strip("/") and not self.path):
             raise WrongError("url", wanted)
+
+    @property
+    def brokers(self) -> "tuple[Uplink, ...]":
+        """The same uplink by way of each of its brokers, the first one first."""
+        if self.backup_url is None:
+            return (self,)
+        return replace(self, backup_url=None), replace(self, url=self.backup_url, backup_url=None)
+
+    @property
+    def filtered(self) -> bool:
+        """Whether its receiver is not given everything."""
+        return self.devices is not None or self.quantities is not None or not self.alarms
 
     @property
     def host(self) -> str:
@@ -135,7 +190,13 @@ class Uplink:
     @property
     def tls(self) -> bool:
         """Whether the connection is encrypted."""
-        return urlsplit(self.url).scheme == "mqtts"
+        return urlsplit(self.url).scheme in {"mqtts", "wss"}
+
+    @property
+    def path(self) -> str | None:
+        """Where the broker takes WebSockets; None for plain MQTT."""
+        parts = urlsplit(self.url)
+        return (parts.path or WEB_PATH) if parts.scheme in {"ws", "wss"} else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
