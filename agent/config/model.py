@@ -58,12 +58,7 @@ class Uplink:
 
     id: str
     url: Annotated[
-        str,
-        Help(
-            N_(
-                "The broker: mqtts://host:port with TLS, mqtt://host:port without; wss://host/path through the web's port"
-            )
-        ),
+        str, Help(N_("The broker: mqtts://host:port with TLS, mqtt://host:port without, or wss://host/path"))
     ]
     prefix: Annotated[str, Help(N_("Put before every topic, without a slash at either end"))] = ""
     client_id: Annotated[str, Help(N_("MQTT client id; the gateway's id unless given"))] = ""
@@ -163,6 +158,15 @@ class Uplink:
             raise WrongError("url", _("the host in it is no name: it has a space, an empty part or a letter too odd"))
         if parts.query or parts.fragment or not parts.path.isascii() or (parts.path.strip("/") and not self.path):
             raise WrongError("url", wanted)
+
+    def _check_backup(self) -> None:
+        if self.backup_url == self.url:
+            raise WrongError("backup_url", _("is the same broker as 'url'"))
+        if self.backup_url is not None:
+            try:
+                replace(self, url=self.backup_url, backup_url=None)
+            except WrongError as error:
+                raise WrongError("backup_url" if error.key == "url" else error.key, str(error)) from None
 
     @property
     def brokers(self) -> "tuple[Uplink, ...]":

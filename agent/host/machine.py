@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import control, logs
@@ -11,11 +10,13 @@ from agent.host.disk import Folder
 from agent.host.manager import ServiceManager
 from agent.host.patient import Patient
 from agent.host.random import SystemRandom
+from agent.uplink.credentials import Files
 from agent.uplink.mqtt import MqttBroker
 from drivers.ports.serial import PosixSerialPorts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from agent.config.model import Config, Uplink
     from agent.host.paths import Paths
@@ -45,15 +46,21 @@ class Machine:
         return self._gpio
 
     def broker(self, uplink: Uplink) -> MqttBroker:
-        """Return the broker of an uplink, and the file that holds the password for it."""
-        password = None
-        if uplink.password_file is not None:
-            password = self._paths.under(uplink.password_file)
-        elif uplink.password_credential is not None:
-            password = (self._paths.credentials or self._paths.runtime) / uplink.password_credential
-        if uplink.ca_file is not None:
-            uplink = replace(uplink, ca_file=str(self._paths.under(uplink.ca_file)))
-        return MqttBroker(uplink, password_file=password)
+        """Return the broker of an uplink, which knows the files that hold its secrets."""
+        return MqttBroker(
+            uplink,
+            files=Files(
+                password=self._secret(uplink.password_file, uplink.password_credential),
+                authority=self._secret(uplink.ca_file, None),
+                certificate=self._secret(uplink.certificate_file, uplink.certificate_credential),
+                key=self._secret(uplink.key_file, uplink.key_credential),
+            ),
+        )
+
+    def _secret(self, file: str | None, credential: str | None) -> Path | None:
+        if file is not None:
+            return self._paths.under(file)
+        return None if credential is None else (self._paths.credentials or self._paths.runtime) / credential
 
     def control(self, verbs: Mapping[str, control.Verb]) -> control.ControlServer:
         """Answer on the control socket while the context lasts."""

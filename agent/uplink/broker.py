@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
 
+    from agent.uplink.x509 import Validity
+
 
 class LinkFault(StrEnum):
     """Why there is no link, or why a link does not deliver."""
@@ -19,6 +22,8 @@ class LinkFault(StrEnum):
     TIMED_OUT = "timed_out"  # something is there and says nothing
     TLS = "tls"
     CLOCK_WRONG = "clock_wrong"  # the broker's certificate is "not yet valid": no battery clock here
+    CERTIFICATE = "certificate"  # our own, or its key: of no use here, or refused by the broker
+    WEBSOCKET = "websocket"  # something is there, and takes no MQTT over WebSocket
     SECRET = "secret"  # noqa: S105 - the name of a fault: the password cannot be read
     REFUSED_LOGIN = "refused_login"
     REFUSED_CONNECT = "refused_connect"  # the broker is busy, or wants another version or client id
@@ -26,6 +31,13 @@ class LinkFault(StrEnum):
     CLOSED = "closed"
     UNACKED = "unacked"  # the broker withheld an acknowledgement
     REFUSED_PUBLISH = "refused_publish"  # the link is up, and the broker refuses what is sent
+
+
+class Holder(StrEnum):
+    """Whose certificate it is."""
+
+    GATEWAY = "gateway"
+    BROKER = "broker"
 
 
 class LinkError(Exception):
@@ -54,8 +66,19 @@ class Will:
     content_type: str
 
 
+class Papers:
+    """What the two sides of a link identify themselves with, and whether ours has been renewed."""
+
+    def __init__(self) -> None:
+        self.certificates: dict[Holder, Validity] = {}  # of an encrypted link
+        self.renewed: Future[None] = asyncio.get_running_loop().create_future()  # see Link.papers
+        self.fault: LinkError | None = None  # what keeps renewed ones from being used, while the link goes on as it is
+
+
 class Link(Protocol):
     """One connection to a broker, for as long as it lasts."""
+
+    papers: Papers  # once `renewed` resolves, end the link in good order and connect anew: with the new ones
 
     window: int  # most messages that may be unacknowledged at once: the broker's limit or ours, whichever is less
     lost: Future[LinkError]  # resolves with the reason as soon as the connection is gone

@@ -15,32 +15,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
-from contextlib import asynccontextmanager, closing
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack, asynccontextmanager, closing
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from agent.i18n import _
-from agent.uplink import faults
-from agent.uplink.broker import LinkError, RefusedError
-from agent.uplink.dial import dial
+from agent.uplink import credentials, dial, faults, tls, x509
+from agent.uplink.broker import Holder, LinkError, Papers, RefusedError
+from agent.uplink.credentials import Files
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Mapping
-    from pathlib import Path
 
     import paho.mqtt.client as paho
     from paho.mqtt.reasoncodes import ReasonCode
 
     from agent.config.model import Uplink
     from agent.uplink.broker import Link, Will
+    from agent.uplink.credentials import Secrets
+    from agent.uplink.websocket import WebSocket
+    from agent.uplink.x509 import Validity
 
 CONNECT_WITHIN = 8.0  # seconds for the network, and again for the login: TLS over a poor mobile link takes its time
-LONGEST_PASSWORD = 65_535  # bytes: MQTT 5, section 1.5.6
+LOOK_EVERY = 60.0  # seconds between looks at the files with secrets and certificates
+SETTLE = 2.0  # seconds within which a broker refuses a certificate that it does not like
 RECEIVE_MAXIMUM = 65_535  # MQTT 5, section 3.2.2.3.3: the limit of a broker that names none
 PACKET_TOO_LARGE = 0x95
 PACKET_HEAD = 9  # bytes at most of a PUBLISH before its properties, besides the topic: section 3.3
@@ -49,63 +50,130 @@ _SILENT = logging.getLogger("roadside.paho")  # what the library logs of a lost 
 _SILENT.setLevel(logging.CRITICAL + 1)
 
 
+class _Line(NamedTuple):
+    """An open connection over which nobody has logged in yet."""
+
+    sock: socket.socket | WebSocket
+    secrets: Secrets
+    mark: bytes  # of the files that those came from
+    below: socket.socket  # what a WebSocket stands on; otherwise the same socket
+
+
 class MqttBroker:
     """Implements `agent.uplink.broker.Broker` for one configured uplink."""
 
-    def __init__(self, uplink: Uplink, *, password_file: Path | None = None, within: float = CONNECT_WITHIN) -> None:
-        """Take the configuration, and the file that holds the password: a plain one or a systemd credential."""
+    def __init__(
+        self,
+        uplink: Uplink,
+        *,
+        files: Files | None = None,
+        within: float = CONNECT_WITHIN,
+        look_every: float = LOOK_EVERY,
+    ) -> None:
+        """Take the configuration, where the secrets are, and how often to look whether those were renewed."""
         self._uplink = uplink
-        self._password_file = password_file
+        self._files = files or Files()
         self._within = within
+        self._look_every = look_every
         self._where = f"{uplink.host}:{uplink.port}"
+        self._ahead: _Line | None = None  # opened with renewed secrets, for the next link
 
     @asynccontextmanager
     async def connect(self, will: Will) -> AsyncIterator[Link]:
         """Open a link; raises LinkError. Secrets and certificates are read each time: new ones need no restart."""
-        password, tls = await asyncio.get_running_loop().run_in_executor(None, self._read_files)
+        line, self._ahead = self._ahead or await self._open(), None
         try:
-            sock = await dial(self._uplink.host, self._uplink.port, within=self._within, tls=tls)
+            with closing(line.sock):
+                client = _Client(self._uplink, line.secrets.password, will, line.sock)
+                try:
+                    await self._login(client, line)
+                    link = _Link(client, self._uplink, self._where)
+                    link.papers.certificates |= _certificates(line)
+                    watching = asyncio.create_task(self._watch(link.papers, line.mark))
+                    try:
+                        yield link
+                    finally:
+                        watching.cancel()
+                        await asyncio.wait({watching})
+                finally:
+                    await client.drop()
+        except BaseException:  # whoever leaves in order comes back for it
+            self._forget_ahead()
+            raise
+
+    def _forget_ahead(self) -> None:
+        if self._ahead is not None:
+            self._ahead.sock.close()
+            self._ahead = None
+
+    async def _login(self, client: _Client, line: _Line) -> None:
+        try:
+            async with asyncio.timeout(self._within):
+                await client.login()
+        except (aiomqtt.MqttError, TimeoutError) as error:
+            if isinstance(line.below, tls.Socket) and line.below.alert is not None:
+                raise faults.of_alert(line.below.alert, self._where) from error
+            raise faults.of_login(error, self._where) from error
+
+    async def _open(self, *, settle: float | None = None) -> _Line:
+        """Connect as far as the login; with `settle` wait so long for a broker that refuses our certificate."""
+        mark, secrets = await asyncio.get_running_loop().run_in_executor(None, self._read_files)
+        host, port, within = self._uplink.host, self._uplink.port, self._within
+        sock: socket.socket | WebSocket
+        try:
+            sock = below = await dial.dial(host, port, within=within, tls=secrets.tls)
+            with ExitStack() as on_failure:
+                on_failure.callback(below.close)
+                if self._uplink.path is not None:
+                    sock = await dial.upgrade(below, host, port, self._uplink.path, within=within)
+                if settle is not None:
+                    await dial.settle(sock, settle)
+                on_failure.pop_all()
         except OSError as error:
             raise faults.of_dialling(error, self._where) from error
-        with closing(sock):
-            client = _Client(self._uplink, password, will, sock)
-            try:
+        return _Line(sock, secrets, mark, below)
+
+    def _read_files(self) -> tuple[bytes, Secrets]:
+        mark = credentials.mark(self._files)  # first: what changes meanwhile is seen at the next look
+        return mark, credentials.read(self._files, encrypted=self._uplink.tls)
+
+    async def _watch(self, papers: Papers, used: bytes) -> None:
+        """Have the link made anew once other secrets lie in the files, and work.
+
+        What was written since the last look may not be whole yet: it is tried at the next one.
+        """
+        loop = asyncio.get_running_loop()
+        last = used
+        while True:
+            await asyncio.sleep(self._look_every)
+            found = await loop.run_in_executor(None, credentials.mark, self._files)
+            if found == used:
+                papers.fault = None
+            elif found == last:
                 try:
-                    async with asyncio.timeout(self._within):
-                        await client.login()
-                except (aiomqtt.MqttError, TimeoutError) as error:
-                    raise faults.of_login(error, self._where) from error
-                yield _Link(client, self._uplink, self._where)
-            finally:
-                await client.drop()
+                    self._ahead = await self._open(settle=SETTLE)
+                except LinkError as error:
+                    papers.fault = error
+                else:
+                    papers.fault = None
+                    papers.renewed.set_result(None)
+                    return
+            last = found
 
-    def _read_files(self) -> tuple[str | None, ssl.SSLContext | None]:
-        return self._password(), self._tls()
 
-    def _password(self) -> str | None:
-        if self._password_file is None:
-            return None
-        try:
-            password = self._password_file.read_text(encoding="utf-8").rstrip("\r\n")
-            if len(password.encode()) > LONGEST_PASSWORD:
-                raise ValueError(_("it is too long for a password; is it the right file?"))
-        except (OSError, ValueError) as error:
-            raise faults.of_secret(error, self._password_file) from None  # a UnicodeDecodeError holds the text
-        return password
-
-    def _tls(self) -> ssl.SSLContext | None:
-        if not self._uplink.tls:
-            return None
-        try:
-            return ssl.create_default_context(cafile=self._uplink.ca_file)
-        except OSError as error:
-            raise faults.of_certificates(error, self._uplink.ca_file) from error
+def _certificates(line: _Line) -> dict[Holder, Validity]:
+    found: dict[Holder, Validity] = {}
+    if line.secrets.certificate is not None:
+        found[Holder.GATEWAY] = line.secrets.certificate
+    if isinstance(line.below, tls.Socket) and (shown := line.below.getpeercert(binary_form=True)) is not None:
+        found[Holder.BROKER] = x509.of_der(shown)
+    return found
 
 
 class _Client(aiomqtt.Client):
     """aiomqtt's client for one connection, over a socket that is open already."""
 
-    def __init__(self, uplink: Uplink, password: str | None, will: Will, sock: socket.socket) -> None:
+    def __init__(self, uplink: Uplink, password: str | None, will: Will, sock: socket.socket | WebSocket) -> None:
         protocol = aiomqtt.ProtocolVersion.V5 if uplink.protocol == "5" else aiomqtt.ProtocolVersion.V311
         self.mqtt5 = protocol is aiomqtt.ProtocolVersion.V5
         super().__init__(
@@ -126,7 +194,7 @@ class _Client(aiomqtt.Client):
             max_inflight_messages=uplink.window,
             logger=_SILENT,
         )
-        self._client._create_socket = lambda: sock  # type: ignore[method-assign] # noqa: SLF001 - paho opens only blocking ones
+        self._client._create_socket = lambda: sock  # type: ignore[method-assign,assignment,return-value] # noqa: SLF001 - paho opens only blocking ones
         self.receive_maximum = RECEIVE_MAXIMUM
         self.maximum_packet_size: int | None = None
         self.acks: dict[int, asyncio.Future[int]] = {}  # by packet id
@@ -216,6 +284,7 @@ class _Link:
     """Implements `agent.uplink.broker.Link`."""
 
     def __init__(self, client: _Client, uplink: Uplink, where: str) -> None:
+        self.papers = Papers()
         self.window = min(uplink.window, client.receive_maximum)
         self.lost: asyncio.Future[LinkError] = asyncio.get_running_loop().create_future()
         self._client = client

@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from agent.backoff import Backoff
 from agent.i18n import _
@@ -18,13 +18,14 @@ from agent.uplink.queues import JSON, Document, DocumentQueue, PackQueue, Queue
 from agent.uplink.reports import Reports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from agent.config.model import Uplink
     from agent.journal.pack import Outbox, Pack
     from agent.logs import Log
     from agent.seams import Random
-    from agent.uplink.broker import Broker, Link
+    from agent.uplink.broker import Broker, Holder, Link, Papers
+    from agent.uplink.x509 import Validity
 
 FAREWELL_WITHIN = 1.5  # seconds to be acknowledged and to say goodbye when the agent stops
 STATUS = "status"
@@ -58,6 +59,8 @@ class UplinkStatus:
     reconnects: int  # connections after the first
     tally: Tally
     in_flight: int  # messages unanswered
+    certificates: Mapping[Holder, Validity]  # of the last encrypted connection
+    renewal: str  # why renewed secrets or certificates are not used yet, for people; "" if there are none
 
 
 class Publisher:
@@ -99,6 +102,7 @@ class Publisher:
         self._state_since: float | None = None
         self._trouble: LinkError | None = None
         self._connections = 0
+        self._papers: Papers | None = None  # of the last link
         outbox.on_new(self._wake.set)
 
     def publish_document(self, name: str, payload: bytes, *, retain: bool) -> None:
@@ -131,6 +135,8 @@ class Publisher:
             message=message,
             reconnects=max(0, self._connections - 1),
             tally=replace(self._tally, refused=Counter(self._tally.refused)),
+            certificates={} if self._papers is None else self._papers.certificates,
+            renewal="" if self._papers is None or self._papers.fault is None else str(self._papers.fault),
             in_flight=0 if self._pump is None else self._pump.in_flight,
         )
 
@@ -139,6 +145,8 @@ class Publisher:
         try:
             while True:
                 error, held = await self._connect()
+                if error is None:
+                    continue
                 wait = self._backoff.failed(held)
                 self._trouble = error
                 self._enter(State.WAITING)
@@ -147,20 +155,21 @@ class Publisher:
         finally:
             self._enter(State.STOPPED)
 
-    async def _connect(self) -> tuple[LinkError, float]:
-        """Serve one connection; return why it ended and how many seconds it held."""
+    async def _connect(self) -> tuple[LinkError | None, float]:
+        """Serve one connection; return why it ended, None if to be made anew at once, and the seconds it held."""
         self._enter(State.CONNECTING)
         up_since: float | None = None
         try:
             async with self._broker.connect(Will(self._topics + STATUS, self._status(Presence.LOST), JSON)) as link:
                 up_since = self._now()
                 await self._serve(link)
+            return None, self._now() - up_since
         except LinkError as error:
             return error, 0.0 if up_since is None else self._now() - up_since
         finally:
             self._pump = None
 
-    async def _serve(self, link: Link) -> NoReturn:
+    async def _serve(self, link: Link) -> None:
         self._outbox.rewind()  # makes history also of what came while there was no link
         for queue in self._queues:
             queue.begin_anew()
@@ -177,6 +186,7 @@ class Publisher:
             reports=self._reports,
         )
         self._connections += 1
+        self._papers = link.papers
         self._trouble = None
         self._enter(State.ONLINE)
         self._reports.link_up(link.window)
@@ -185,6 +195,10 @@ class Publisher:
         except asyncio.CancelledError:
             await self._take_leave(link, self._pump)
             raise
+        self._reports.renewing()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_WITHIN):
+                await link.goodbye()  # in good order: the last will is not published
 
     async def _take_leave(self, link: Link, pump: Pump) -> None:
         """Wait for what is on its way and what still comes, and say goodbye.

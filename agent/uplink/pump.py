@@ -7,7 +7,7 @@ import math
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.i18n import _
 from agent.uplink.broker import NO_SUBSCRIBERS, LinkError, LinkFault, RefusedError
@@ -68,22 +68,30 @@ class Pump:
         self._window: Window[_Sent] = Window(link.window)
         self._answered: deque[asyncio.Future[int]] = deque()
         self._clock = asyncio.get_running_loop().time
-        link.lost.add_done_callback(lambda _: wake.set())
+        self._renewed = link.papers.renewed
+        for event in (link.lost, self._renewed):
+            event.add_done_callback(lambda _: wake.set())
 
     @property
     def in_flight(self) -> int:
         """How many messages are unanswered."""
         return len(self._window)
 
-    async def run(self) -> NoReturn:
-        """Publish; raises LinkError when the connection is gone, or when an acknowledgement does not come."""
+    async def run(self) -> None:
+        """Publish until the link is to be made anew with renewed papers and nothing is on its way; alarms do not wait.
+
+        Raises LinkError when the connection is gone, or when an acknowledgement does not come.
+        """
         while True:
             self._wake.clear()
             self.settle()
             if self._clock() >= self._window.due(self._ack_within):
                 text = _("the broker did not acknowledge a message within {seconds:g} s; connecting anew")
                 raise LinkError(LinkFault.UNACKED, text.format(seconds=self._ack_within))
-            self._fill(self._queues)
+            ending = self._renewed.done()
+            self._fill([queue for queue in self._queues if queue.urgent] if ending else self._queues)
+            if ending and not self._window:
+                return
             await self._next_event()
 
     async def run_dry(self, queues: Sequence[Queue]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from agent.uplink.broker import LinkError, LinkFault, RefusedError
+from agent.uplink.broker import LinkError, LinkFault, Papers, RefusedError
 from tests.simulation.universe import SECOND
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class SimulatedLink:
 
     def __init__(self, broker: SimulatedBroker) -> None:
         self.window = broker.window
+        self.papers = Papers()
         self.lost: asyncio.Future[LinkError] = asyncio.get_running_loop().create_future()
         self._broker = broker
         self._universe = broker.universe

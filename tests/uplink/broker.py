@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.uplink.broker import LinkError, LinkFault, RefusedError
+from agent.uplink.broker import LinkError, LinkFault, Papers, RefusedError
 from agent.uplink.refusals import Remedy, remedy
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class MemoryLink:
     def __init__(self, broker: MemoryBroker, number: int) -> None:
         self._loop = asyncio.get_running_loop()
         self.window = broker.window
+        self.papers = Papers()
         self.lost: asyncio.Future[LinkError] = self._loop.create_future()
         self._broker = broker
         self._number = number

@@ -12,6 +12,7 @@ import pytest
 
 from agent.journal.pack import Lane
 from agent.uplink.broker import LinkFault
+from agent.uplink.credentials import Files
 from agent.uplink.mqtt import MqttBroker
 from agent.uplink.publisher import State
 from tests import brokers
@@ -73,7 +74,7 @@ async def listening(
 
 def made(broker: Mosquitto, outbox: MemoryOutbox, password_file: Path | None = None, **settings: object) -> Publisher:
     configured = uplink(broker.url, **settings)
-    return publisher(configured, outbox, MqttBroker(configured, password_file=password_file, within=1.0))
+    return publisher(configured, outbox, MqttBroker(configured, files=Files(password=password_file), within=1.0))
 
 
 @PROTOCOLS

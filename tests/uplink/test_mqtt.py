@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.uplink.broker import NO_SUBSCRIBERS, LinkError, LinkFault, RefusedError, Will
+from agent.uplink.credentials import Files
 from agent.uplink.dial import dial
 from agent.uplink.mqtt import MqttBroker
 from tests.brokers import free_port
@@ -29,13 +30,18 @@ if TYPE_CHECKING:
 WILL = Will("roadside/v1/pkt-0042/status", b'{"state":"lost"}', "application/json")
 
 
+def files_of(settings: dict[str, object]) -> Files:
+    return Files(authority=Path(str(settings["ca_file"])) if "ca_file" in settings else None)
+
+
 def descriptors() -> set[str]:
     return {os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink() and entry.exists()}
 
 
 @asynccontextmanager
 async def linked(broker: ScriptedBroker, **settings: object) -> AsyncIterator[Link]:
-    async with MqttBroker(uplink(broker.url, **settings), within=2.0).connect(WILL) as link:
+    made = MqttBroker(uplink(broker.url, **settings), files=files_of(settings), within=2.0)
+    async with made.connect(WILL) as link:
         yield link
 
 
@@ -46,7 +52,7 @@ def send(link: Link, payload: bytes = b"21.5", topic: str = "t") -> asyncio.Futu
 async def fault_of(**settings: object) -> LinkError:
     within = settings.pop("within", 2.0)
     with pytest.raises(LinkError) as caught:
-        async with MqttBroker(uplink(**settings), within=within).connect(WILL):
+        async with MqttBroker(uplink(**settings), files=files_of(settings), within=within).connect(WILL):
             pass
     return caught.value
 
@@ -232,7 +238,7 @@ async def test_the_password_is_read_at_each_connect_and_shown_nowhere(tmp_path: 
     secret = tmp_path / "password"
     secret.write_text("correct horse\n")
     async with ScriptedBroker() as broker:
-        configured = MqttBroker(uplink(broker.url, username="gateway"), password_file=secret)
+        configured = MqttBroker(uplink(broker.url, username="gateway"), files=Files(password=secret))
         async with configured.connect(WILL):
             pass
         secret.write_text("battery staple")
@@ -248,7 +254,7 @@ async def test_an_unreadable_password_is_a_fault_with_a_name(tmp_path: Path, con
     if content is not None:
         secret.write_bytes(content)
     with pytest.raises(LinkError, match=str(secret)) as caught:
-        async with MqttBroker(uplink(username="gateway"), password_file=secret).connect(WILL):
+        async with MqttBroker(uplink(username="gateway"), files=Files(password=secret)).connect(WILL):
             pass
     assert caught.value.fault is LinkFault.SECRET
     assert "secret" not in str(caught.value)

@@ -1,0 +1,149 @@
+"""The outbox of an uplink whose receiver is given a part: what is left out is still accounted for, number by number.
+
+Numbers of which nothing is left cost no message of their own: the next pack of the stream that goes up covers them,
+too. Only where none comes for a while, one message without records covers them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING, Any
+
+from agent.journal.pack import Lane
+from agent.journal.ranges import Ranges
+from agent.readings import Stream
+from agent.selection import covering, covers_alone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.journal.pack import Outbox, Pack
+    from agent.seams import Clock
+    from agent.selection import Selection
+
+COVER_EVERY = 600.0  # seconds that left-out numbers wait at the most to be covered
+AT_ONCE = (
+    50  # packs of which nothing is left that are passed over in one turn of the loop: an alarm must get in between
+)
+_LANES = {Stream.TELEMETRY: Lane.HISTORY, Stream.ALARM: Lane.ALARMS, Stream.LEDGER: Lane.LEDGER}
+
+_Key = tuple[str, Stream]
+_Identity = tuple[str, Stream, int, int]
+
+
+class FilteredOutbox:
+    """Implements `agent.journal.pack.Outbox` over another one."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        selection: Selection,
+        clock: Clock,
+        *,
+        kept: list[Any] | None,
+        keep: Callable[[list[Any]], None],
+    ) -> None:
+        """Take the whole outbox, and what an earlier run had kept: numbers left out and not yet said to be."""
+        self._outbox = outbox
+        self._selection = selection
+        self._clock = clock
+        self._keep = keep
+        self._left_out: defaultdict[_Key, Ranges] = defaultdict(Ranges)
+        for epoch, stream, ranges in kept or ():
+            self._left_out[epoch, Stream(stream)] = Ranges(ranges)
+        self._origins: dict[_Identity, Pack] = {}  # of what was taken and is not the whole pack
+        self._due: dict[Lane, deque[Pack]] = {lane: deque() for lane in Lane}
+        self._callbacks: list[Callable[[], None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def next(self, lane: Lane) -> Pack | None:
+        """Take the next pack of a lane of which anything is left, or one that covers what was left out long ago."""
+        if self._due[lane]:
+            return self._due[lane].popleft()
+        for _ in range(AT_ONCE):
+            pack = self._outbox.next(lane)
+            if pack is None:
+                return None
+            given = self._selection.of(pack)
+            if given.numbers == ():
+                self._leave_out(pack)
+            else:
+                return self._give(given, pack)
+        asyncio.get_running_loop().call_soon(self._announce)
+        return None
+
+    def done(self, pack: Pack) -> None:
+        """The broker has it."""
+        if pack.numbers is None:
+            self._outbox.done(pack)
+            return
+        origin = self._origins.pop(_identity(pack), None)
+        if origin is not None:
+            self._outbox.done(origin)
+        self._left_out[pack.epoch, pack.stream].remove(pack.first, pack.last)
+        self._remember()
+
+    def rewind(self) -> None:
+        """The connection is gone: return again what was taken and not done."""
+        were_due = self._timer is None
+        self._origins.clear()
+        self._outbox.rewind()
+        if were_due:
+            self._cover()
+
+    def demote(self, pack: Pack) -> None:
+        """Give back a live pack that has waited too long."""
+        self._outbox.demote(self._origins.pop(_identity(pack), pack))
+
+    def age(self, pack: Pack) -> float:
+        """Return how many seconds ago the oldest record of a pack of this boot was made; infinity for other boots."""
+        return self._outbox.age(pack)
+
+    def on_new(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called on the loop whenever something new waits."""
+        self._callbacks.append(callback)
+        self._outbox.on_new(callback)
+
+    def _give(self, given: Pack, pack: Pack) -> Pack:
+        """Have a pack cover also what was left out right before it."""
+        first = next((one for one, last in self._left_out[pack.epoch, pack.stream] if last == pack.first - 1), None)
+        if first is not None:
+            given = covering(given, first, pack.last)
+        if given is not pack:
+            self._origins[_identity(given)] = pack
+        return given
+
+    def _leave_out(self, pack: Pack) -> None:
+        self._left_out[pack.epoch, pack.stream].add(pack.first, pack.last)
+        self._remember()  # before the journal forgets it: what is neither kept nor there would be missing for ever
+        self._outbox.done(pack)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(COVER_EVERY, self._cover_now)
+
+    def _remember(self) -> None:
+        self._keep(
+            [[epoch, stream.value, list(ranges)] for (epoch, stream), ranges in self._left_out.items() if ranges]
+        )
+
+    def _cover_now(self) -> None:
+        self._timer = None
+        self._cover()
+        self._announce()
+
+    def _cover(self) -> None:
+        """Make messages without records for all that was left out and is not covered yet."""
+        for lane in self._due.values():
+            lane.clear()
+        for (epoch, stream), ranges in self._left_out.items():
+            for first, last in ranges:
+                now = self._clock.boottime()
+                self._due[_LANES[stream]].append(covers_alone(stream, epoch, self._clock.boot, now, first, last))
+
+    def _announce(self) -> None:
+        for callback in self._callbacks:
+            callback()
+
+
+def _identity(pack: Pack) -> _Identity:
+    return pack.epoch, pack.stream, pack.first, pack.last
