@@ -89,6 +89,7 @@ def _head(pack: Pack, gateway: str, dated: Dated | None, not_before: int | None,
         "n": "pack",
         "v": pack.first,
         "last": pack.last,
+        **({} if pack.numbers is None else {"numbers": pack.numbers}),
         "stream": pack.stream.value,
         "epoch": pack.epoch,
         "boot": pack.boot,
@@ -96,7 +97,7 @@ def _head(pack: Pack, gateway: str, dated: Dated | None, not_before: int | None,
     }
     if uplink and pack.stream is Stream.LEDGER:
         head["uplink"] = uplink  # so that a receiver knows which entries are for it alone
-    return b"[" + _utf8(_dump(head)) + b","
+    return b"[" + _utf8(_dump(head)) + (b"" if pack.numbers == () else b",")
 
 
 def _utf8(text: str) -> bytes:

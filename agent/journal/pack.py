@@ -35,6 +35,7 @@ class Pack:
     body: bytes  # the records as JSON objects joined by commas, as raw deflate ending in a final block
     size: int  # bytes of the body when inflated
     adler: int  # Adler-32 of the inflated body
+    numbers: tuple[tuple[int, int], ...] | None = None  # first and last of each run in the body; None: it has all
 
 
 class Place(NamedTuple):
