@@ -18,6 +18,7 @@ from agent.readings import Anchor
 from agent.timekeeper import SECOND, Dated, date_by
 
 ROOT = "roadside/v1/"
+UNDERSTOOD = frozenset({"undated_", "test_"})
 PACKED = frozenset({"live", "history", "alarms", "anchors", "ledger"})
 LARGEST = 16 << 20  # bytes inflated; more is no pack
 LARGEST_WHOLE = 1 << 53  # of a record's number: what every JSON parser keeps exactly
@@ -44,7 +45,7 @@ class Received(NamedTuple):
     number: int
     lane: str
     name: str  # `air-1/pm2_5`, or the kind of a ledger entry
-    fields: dict[str, Any]  # as sent
+    fields: dict[str, Any]  # as sent; with `test_` it is a test, and nothing has happened
     utc: float | None  # seconds since 1970; None until an anchor dates it
     uncertainty: float | None  # seconds
     was_undated: bool = False  # it was returned before, without a time
@@ -56,15 +57,17 @@ class Account:
 
     received: Ranges = field(default_factory=Ranges)
     given_up: Ranges = field(default_factory=Ranges)  # the ledger says that nobody will get them
+    left_out: Ranges = field(default_factory=Ranges)  # covered by what came, and not meant for this receiver
     lost_from: int | None = None  # a power cut took what follows, as far as it did not arrive
     doubled: int = 0
 
     def missing(self) -> list[tuple[int, int]]:
-        """Return the numbers between the first and the last one received that nothing accounts for."""
-        if not self.received:
+        """Return the numbers between the first and the last one covered that nothing accounts for."""
+        covered = Ranges([*self.received, *self.left_out])
+        if not covered:
             return []
-        known = Ranges([*self.received, *self.given_up])
-        ranges = list(self.received)
+        known = Ranges([*covered, *self.given_up])
+        ranges = list(covered)
         last = ranges[-1][1]
         if self.lost_from is not None:
             last = min(last, self.lost_from - 1)
@@ -94,8 +97,10 @@ class Receiver:
         for item in items[1:]:
             _check(lane, item)
         account = self.accounts.setdefault(head.series, Account())
+        account.left_out.update(head.numbers.gaps(head.first, head.last))
         new = []
-        for number, item in enumerate(items[1:], head.first):
+        numbers = (number for first, last in head.numbers for number in range(first, last + 1))
+        for number, item in zip(numbers, items[1:], strict=True):
             if account.received.covers(number, number):
                 account.doubled += 1
                 continue
@@ -146,6 +151,8 @@ class _Head(NamedTuple):
 
     series: Series
     first: int
+    last: int
+    numbers: Ranges  # of the records that follow
     boot: str
     boottime: int  # nanoseconds
     dated: Dated | None
@@ -154,7 +161,7 @@ class _Head(NamedTuple):
 
 def _head(gateway: str, items: list[dict[str, Any]]) -> _Head:
     head = items[0]
-    unknown = sorted({name for item in items for name in item if name.endswith("_")} - {"undated_"})
+    unknown = sorted({name for item in items for name in item if name.endswith("_")} - UNDERSTOOD)
     if unknown:  # RFC 8428, section 4.4: such a field must be understood
         raise NotUnderstoodError(f"fields {', '.join(unknown)}")
     if head.get("n") != "pack" or head.get("bn") != f"{gateway}/":
@@ -164,12 +171,28 @@ def _head(gateway: str, items: list[dict[str, Any]]) -> _Head:
         dated = Dated(_nanoseconds(head, "bt"), _number(head, "uncertainty"))
     elif head.get("undated_") is not True:
         raise NotUnderstoodError("neither a base time nor undated_")
-    first = _whole(head, "v")
-    if _whole(head, "last") - first + 2 != len(items):
-        raise NotUnderstoodError(f"numbers {first} to {head['last']}, but {len(items) - 1} records")
+    first, last = _whole(head, "v"), _whole(head, "last")
+    numbers = _numbers(head, first, last)
+    if numbers.count() != len(items) - 1:
+        raise NotUnderstoodError(f"numbers {first} to {last}, {numbers.count()} of them, but {len(items) - 1} records")
     series = Series(gateway, _text(head, "epoch"), _text(head, "stream"))
     uplink = _text(head, "uplink") if "uplink" in head else ""
-    return _Head(series, first, _text(head, "boot"), _nanoseconds(head, "boottime"), dated, uplink)
+    boot, boottime = _text(head, "boot"), _nanoseconds(head, "boottime")
+    return _Head(series, first, last, numbers, boot, boottime, dated, uplink)
+
+
+def _numbers(head: dict[str, Any], first: int, last: int) -> Ranges:
+    """Return the numbers of the records that follow: all that the pack covers, unless the head says which."""
+    runs = head.get("numbers", [[first, last]])
+    numbers, after = Ranges(), first
+    for run in runs if isinstance(runs, list) else [None]:
+        match run:
+            case [int(one), int(other)] if after <= one <= other <= last:
+                numbers.add(one, other)
+                after = other + 1
+            case _:
+                raise NotUnderstoodError(f"numbers between {first} and {last}, in order: {runs!r:.50}")
+    return numbers
 
 
 def _dated(one: Received, dated: Dated, time: float) -> Received:

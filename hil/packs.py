@@ -56,13 +56,15 @@ class Received(Numbered):
 
 @dataclass(frozen=True, slots=True)
 class Alarm(Numbered):
-    """An alarm that was raised or cleared."""
+    """An alarm that was raised or cleared, or that somebody took note of: it stands then, and `by` says who."""
 
     device: str
     quantity: str  # "" for the device as a whole
     alarm: str
     id: str
     raised: bool
+    by: str = ""
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +131,10 @@ def unpack(gateway: str, lane: str, payload: bytes, arrived: float) -> list[Reco
     try:
         if head["n"] != "pack" or head["bn"] != f"{gateway}/":
             raise WireError(f"the first record is no head of a pack of {gateway}: {head}")
-        first, last = head["v"], head["last"]
-        if last - first + 2 != len(items):
-            raise WireError(f"the head says {first} to {last}, and {len(items) - 1} records follow")
+        runs = head.get("numbers", [[head["v"], head["last"]]])
+        numbers = [number for first, last in runs for number in range(first, last + 1)]
+        if len(numbers) != len(items) - 1:
+            raise WireError(f"the head says {runs}, and {len(items) - 1} records follow")
         if "bt" not in head and head.get("undated_") is not True:
             raise WireError("a pack without base time does not say that it is undated")
         stamp = {
@@ -140,7 +143,7 @@ def unpack(gateway: str, lane: str, payload: bytes, arrived: float) -> list[Reco
         }  # fmt: skip
         return [
             _record(item, head["boottime"], head.get("bt"), {**stamp, "number": number})
-            for number, item in enumerate(items[1:], first)
+            for number, item in zip(numbers, items[1:], strict=True)
         ]
     except (KeyError, TypeError) as error:
         raise WireError(f"a record of {gateway} lacks {error}") from error
@@ -178,8 +181,11 @@ def _record(item: dict[str, Any], base: float, base_utc: float | None, stamp: di
     path, _, suffix = name.partition(":")
     device, _, quantity = path.partition("/")
     if suffix == "alarm":
-        raised = {"raise": True, "clear": False}[item["vs"]]
-        return Alarm(**stamp, device=device, quantity=quantity, alarm=item["alarm"], id=item["id"], raised=raised)
+        raised = {"raise": True, "clear": False, "acknowledge": True}[item["vs"]]
+        return Alarm(
+            **stamp, device=device, quantity=quantity, alarm=item["alarm"], id=item["id"], raised=raised,
+            by=item["by"] if item["vs"] == "acknowledge" else "", test=item.get("test_", False),
+        )  # fmt: skip
     if suffix == "state":
         return Received(**stamp, device=device, quantity=quantity, value=None, reason=item["vs"], unit="")
     quantity += f":{suffix}" if suffix else ""  # such as the least of a window: a quantity of its own

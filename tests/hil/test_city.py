@@ -92,7 +92,7 @@ def test_alarms_anchors_and_statements_are_read():
         (b"[]", "not an array of objects"),
         (zlib.compress(pack())[:-3], "not one whole zlib stream"),
         (zlib.compress(pack()) + b"?", "not one whole zlib stream"),
-        (pack(last=11), "7 to 11, and 4 records"),
+        (pack(last=11), "7, 11.*, and 4 records"),
         (pack(bn="other/"), "no head of a pack of pkt-0042"),
         (pack(bt=None), "does not say that it is undated"),
         (pack(epoch=None), "lacks 'epoch'"),
