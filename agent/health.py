@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from agent.seams import Clock
     from agent.timekeeper import Timekeeper
     from agent.uplink.publisher import Publisher
+    from agent.uplink.x509 import Validity
 
 SILENT = "silent"
+CERTIFICATE_EXPIRES = "certificate_expires"  # a third of its life is left, or less
+CERTIFICATE_EXPIRED = "certificate_expired"
 WELL = frozenset({"ok", "waiting", "warming_up"})
 
 
@@ -91,7 +94,8 @@ class Health:
         return (
             *(self._state(pipeline) for pipeline in self._pipelines.values()),
             *(f"{name} {' '.join(pipeline.faults)}" for name, pipeline in self._pipelines.items()),  # kinds, not counts
-            *(f"{one.state} {one.fault} {one.reconnects}" for one in uplinks),
+            *(f"{one.state} {one.fault} {one.reconnects} {one.renewal}" for one in uplinks),
+            *(self._certificate_state(dates) for one in uplinks for dates in one.certificates.values()),
             *self._journal.status().faults,
             *self.failures,
             f"{clock.sync is not None} {clock.fault}",
@@ -132,6 +136,7 @@ class Health:
 
     def _uplink(self, publisher: Publisher) -> dict[str, Any]:
         status = publisher.snapshot()
+        certificates = {whose: self._certificate(dates) for whose, dates in status.certificates.items()}
         return {
             "state": status.state,
             "for": round(status.lasted, 1),
@@ -143,7 +148,27 @@ class Health:
             "set_aside": status.tally.set_aside,
             "in_flight": status.in_flight,
             "reconnects": status.reconnects,
+            **({"renewal": status.renewal} if status.renewal else {}),
+            **({"certificates": certificates} if certificates else {}),
         }
+
+    def _certificate(self, dates: Validity) -> dict[str, Any]:
+        """Return until when a certificate is valid; its days left are known only while the time of day is."""
+        state = self._certificate_state(dates)
+        now = self._now()
+        days = None if now is None else int((dates.ends - now) // 86_400)
+        return {"state": state, "until": int(dates.ends), "days": days}
+
+    def _certificate_state(self, dates: Validity) -> str:
+        now = self._now()
+        if now is None or not dates.ends_soon(now):
+            return "ok"
+        return CERTIFICATE_EXPIRED if now >= dates.ends else CERTIFICATE_EXPIRES
+
+    def _now(self) -> float | None:
+        """Return the time of day in seconds since 1970; None while it is not known."""
+        dated = self._timekeeper.date(self._clock.boot, self._clock.boottime())
+        return None if dated is None else dated.utc / 1e9
 
     def line(self) -> str:
         """Return one line that a person can read: `6 devices, 1 silent; city up; 0 waiting`."""

@@ -78,8 +78,10 @@ def _ports(config: Config, root: Path) -> Iterator[tuple[KeyPath, str]]:
 
 def _uplinks(config: Config, root: Path) -> Iterator[tuple[KeyPath, str]]:
     for name, uplink in config.uplinks.items():
-        for key, path in (("password_file", uplink.password_file), ("ca_file", uplink.ca_file)):
-            if path is not None and (doubt := _doubt(below(root, path), path, secret=key == "password_file")):
+        for key in ("password_file", "ca_file", "certificate_file", "key_file"):
+            path = getattr(uplink, key)
+            secret = key in {"password_file", "key_file"}
+            if path is not None and (doubt := _doubt(below(root, path), path, secret=secret)):
                 yield ("uplinks", name, key), doubt
         if uplink.username is not None and not uplink.tls and uplink.host not in {"localhost", "127.0.0.1", "::1"}:
             yield ("uplinks", name, "url"), _("the password goes over the network unencrypted; mqtts:// encrypts it")

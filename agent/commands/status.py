@@ -71,6 +71,8 @@ def troubles(document: dict[str, Any]) -> list[str]:
         alarms = [alarm for alarm in device.get("alarms", ()) if alarm != device["state"]]
         found += [_("{name}: alarm '{alarm}'").format(name=name, alarm=wording.word(alarm)) for alarm in alarms]
     found += [f"{name}: {wording.of_uplink(uplink)}" for name, uplink in document["uplinks"].items() if uplink["fault"]]
+    for name, uplink in document["uplinks"].items():
+        found += [f"{name}: {text}" for text in wording.of_papers(uplink)]
     if fault := document["clock"].get("fault"):
         found.append(_("clock: {text}").format(text=wording.of_clock(fault)))
     found += [_("journal: {text}").format(text=text) for text in document["journal"]["faults"].values()]

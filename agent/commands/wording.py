@@ -48,6 +48,8 @@ UPLINK_ADVICE = {
     "timed_out": N_("the broker does not answer; check the network, then the broker"),
     "tls": N_("the encrypted connection fails; check ca_file and the broker's certificate"),
     "clock_wrong": N_("the clock of this gateway is wrong; check its time service"),
+    "certificate": N_("our certificate or its key is of no use here; check certificate_file and key_file"),
+    "websocket": N_("the broker takes no WebSocket there; check the path in url"),
     "secret": N_("the password cannot be read; check password_file"),
     "refused_login": N_("the broker refuses the login; check username and password"),
     "refused_connect": N_("the broker refuses the connection"),
@@ -55,6 +57,13 @@ UPLINK_ADVICE = {
     "closed": N_("the broker closed the connection"),
     "unacked": N_("the broker does not acknowledge what is sent"),
     "refused_publish": N_("the broker refuses what is sent; check its access rules"),
+}
+
+CERTIFICATES = {
+    ("gateway", "certificate_expires"): N_("our certificate expires in {days} days; renew it"),
+    ("gateway", "certificate_expired"): N_("our certificate has expired; renew it"),
+    ("broker", "certificate_expires"): N_("the broker's certificate expires in {days} days; tell whoever runs it"),
+    ("broker", "certificate_expired"): N_("the broker's certificate has expired; tell whoever runs it"),
 }
 
 CLOCK_ADVICE = {
@@ -89,6 +98,16 @@ def of_device(device: dict[str, Any]) -> str:
 def of_uplink(uplink: dict[str, Any]) -> str:
     """Return what is wrong with an uplink of the status document, and what to do."""
     return _with_detail(_(UPLINK_ADVICE.get(uplink["fault"], uplink["fault"])), uplink["message"])
+
+
+def of_papers(uplink: dict[str, Any]) -> list[str]:
+    """Return what is wrong with the certificates of an uplink of the status document, and with their renewal."""
+    certificates = uplink.get("certificates", {}).items()
+    known = [(CERTIFICATES.get((whose, one["state"])), one["days"]) for whose, one in certificates]
+    found = [_(text).format(days=days) for text, days in known if text is not None]
+    if renewal := uplink.get("renewal"):
+        found.append(_("the renewed certificate or password is not used yet: {why}").format(why=renewal))
+    return found
 
 
 def duration(seconds: float) -> str:
