@@ -30,6 +30,7 @@ class Reading:
     reason: Reason | None = None
     unit: str = ""
     partial: bool = False  # an average over less than its whole window
+    test: bool = False  # made while the device was being tested
 
 
 @dataclass(slots=True)
@@ -43,6 +44,20 @@ class AlarmEvent:
     raised: bool
     quantity: str = ""  # "" for an alarm of the device as a whole
     value: Value | None = None  # what the quantity was at that moment
+    test: bool = False  # raised while the device was being tested; its end says the same, whenever that comes
+
+
+@dataclass(slots=True)
+class Acknowledgement:
+    """Somebody has taken note of an alarm, which still stands; it shares the alarm's id."""
+
+    device: str
+    alarm: str
+    at: int  # boottime in nanoseconds
+    id: str
+    by: str  # who, in their own words
+    quantity: str = ""
+    test: bool = False  # of an alarm that is a test
 
 
 @dataclass(slots=True)
@@ -77,4 +92,4 @@ class LedgerEntry:
     uplink: str = ""  # given up for this one alone
 
 
-Record = Reading | AlarmEvent | Anchor | LedgerEntry
+Record = Reading | AlarmEvent | Acknowledgement | Anchor | LedgerEntry

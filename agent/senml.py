@@ -14,7 +14,7 @@ import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from agent.readings import AlarmEvent, Anchor, LedgerEntry, Reading, Stream
+from agent.readings import Acknowledgement, AlarmEvent, Anchor, LedgerEntry, Reading, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -117,6 +117,8 @@ def _reading(reading: Reading, base: int) -> str:
     end = f'"t":{(reading.at - base) / 1e9:.3f}}}'
     if reading.partial:
         end = '"partial":true,' + end
+    if reading.test:
+        end = '"test_":true,' + end  # the underscore: who does not know what it means must not take it for real
     if isinstance(value, bool):
         return f'{_named(reading.device, reading.quantity, "")}"vb":{"true" if value else "false"},{end}'
     if isinstance(value, str):
@@ -131,9 +133,11 @@ def _can_be_said(value: Value) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def _other(record: AlarmEvent | Anchor | LedgerEntry, base: int) -> str:
+def _other(record: AlarmEvent | Acknowledgement | Anchor | LedgerEntry, base: int) -> str:
     if isinstance(record, AlarmEvent):
         fields = _alarm(record)
+    elif isinstance(record, Acknowledgement):
+        fields = _about_alarm(record, "acknowledge") | {"by": record.by}
     elif isinstance(record, Anchor):
         fields = _anchor(record)
     else:
@@ -146,15 +150,17 @@ def _seconds(nanoseconds: int) -> float:
 
 
 def _alarm(event: AlarmEvent) -> dict[str, Any]:
-    name = f"{event.device}/{event.quantity}:alarm" if event.quantity else f"{event.device}:alarm"
-    fields: dict[str, Any] = {
-        "n": name,
-        "vs": "raise" if event.raised else "clear",
-        "alarm": event.alarm,
-        "id": event.id,
-    }
+    fields = _about_alarm(event, "raise" if event.raised else "clear")
     if event.value is not None and _can_be_said(event.value):
         fields["at_value"] = event.value
+    return fields
+
+
+def _about_alarm(record: AlarmEvent | Acknowledgement, what: str) -> dict[str, Any]:
+    name = f"{record.device}/{record.quantity}:alarm" if record.quantity else f"{record.device}:alarm"
+    fields: dict[str, Any] = {"n": name, "vs": what, "alarm": record.alarm, "id": record.id}
+    if record.test:
+        fields["test_"] = True
     return fields
 
 

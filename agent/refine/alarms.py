@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.readings import AlarmEvent
+from agent.readings import Acknowledgement, AlarmEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,6 +27,7 @@ class Raised(NamedTuple):
 
     id: str
     value: Value | None  # that raised it
+    test: bool = False
 
 
 class Alarms:
@@ -36,17 +37,28 @@ class Alarms:
         self._device = device
         self._new_id = new_id
         self.raised = raised
+        self.testing = False  # what is raised now is a test
 
     def set(self, name: Name, *, stands: bool, at: int, value: Value | None = None) -> list[AlarmEvent]:
         """Return the event if this is news, else nothing."""
         if stands == (name in self.raised):
             return []
         if stands:
-            self.raised[name] = Raised(self._new_id(), value)
-            id_ = self.raised[name].id
+            one = self.raised[name] = Raised(self._new_id(), value, self.testing)
         else:
-            id_ = self.raised.pop(name).id
-        return [AlarmEvent(self._device, name.alarm, at, id_, stands, name.quantity, value)]
+            one = self.raised.pop(name)
+        return [AlarmEvent(self._device, name.alarm, at, one.id, stands, name.quantity, value, one.test)]
+
+    def acknowledge(self, id_: str, at: int, by: str) -> Acknowledgement | None:
+        """Return the record of somebody's having taken note of an alarm; None if none with that id stands."""
+        for name, one in self.raised.items():
+            if one.id == id_:
+                return Acknowledgement(self._device, name.alarm, at, id_, by, name.quantity, one.test)
+        return None
+
+    def tests(self) -> list[Name]:
+        """Return the raised alarms that are tests."""
+        return [name for name, one in self.raised.items() if one.test]
 
     def strangers(self, known: Iterable[Name]) -> list[Name]:
         """Return the raised alarms that nothing could clear any more: their rule is gone from the configuration."""

@@ -49,6 +49,7 @@ def _raised(alarm: object) -> tuple[Name, Raised]:
             "quantity": str(quantity),
             "id": str(id_),
             "value": (bool() | int() | float() | str() | None) as value,
+            "test": bool(test),
         }:
-            return Name(name, quantity), Raised(id_, value)
+            return Name(name, quantity), Raised(id_, value, test)
     raise ValueError(f"not an alarm in the memory of a refiner: {alarm!r}")

@@ -42,6 +42,7 @@ class Channel:
     limits: list[Limit]
     thinning: Thinning
     reason: Reason | None = None  # of the last measurement
+    tested: bool = False  # something of the open window was a test
 
 
 class Refiner:
@@ -103,7 +104,9 @@ class Refiner:
             records += self._events(name, stands=False, at=at)
         self._orphans.clear()
         for channel in self._channels.values():
-            records += ((channel.stream, self._summary(channel, summary)) for summary in channel.thinning.tick(at))
+            if summaries := channel.thinning.tick(at):
+                records += ((channel.stream, self._summary(channel, summary)) for summary in summaries)
+                channel.tested = self._alarms.testing
             for limit in channel.limits:
                 if (value := limit.tick(at)) is not None:
                     records += self._events(_name(limit), stands=True, at=at, value=value)
@@ -147,7 +150,32 @@ class Refiner:
             self._withheld(channel.quantity, channel.thinning.why, instant)
             return events
         reading = Reading(self._device.id, channel.quantity, instant, value, reason, channel.unit)
+        reading.test = self._alarms.testing
         return [(channel.stream, reading), *events]
+
+    # --- tests -------------------------------------------------------------------------------------------------------
+
+    def set_testing(self, testing: bool, at: int) -> Records:
+        """From now on all that is said is a test, or no longer is.
+
+        At the end the alarms that were raised as a test are cleared and what is still so is raised anew, in earnest.
+        """
+        records = self.tick(at)
+        self._alarms.testing = testing
+        for channel in self._channels.values():
+            channel.tested |= testing
+            channel.thinning.gap(at)
+            for limit in channel.limits:
+                limit.interrupt()
+        if not testing:
+            for name in self._alarms.tests():
+                records += self._events(name, stands=False, at=at)
+        return records
+
+    def acknowledge(self, id_: str, at: int, by: str) -> Records:
+        """Return the record of somebody's having taken note of an alarm; nothing if none with that id stands."""
+        record = self._alarms.acknowledge(id_, at, by)
+        return [] if record is None else [(Stream.ALARM, record)]
 
     # --- the device as a whole ---------------------------------------------------------------------------------------
 
@@ -161,6 +189,7 @@ class Refiner:
                 limit.interrupt()
             channel.reason = Reason.SILENT
             reading = Reading(self._device.id, channel.quantity, at, None, Reason.SILENT, channel.unit)
+            reading.test = self._alarms.testing
             records.append((channel.stream, reading))
         return records
 
@@ -180,6 +209,7 @@ class Refiner:
         quantity = channel.quantity + summary.suffix
         reading = Reading(self._device.id, quantity, summary.at, summary.value, summary.reason, channel.unit)
         reading.partial = summary.partial
+        reading.test = channel.tested
         return reading
 
     def _dues(self) -> Iterator[int]:
@@ -209,6 +239,7 @@ class Refiner:
             stuck=stuck,
             limits=limits,
             thinning=_thinning(rules, self._started),
+            tested=self._alarms.testing,
         )
 
     def _known(self) -> Iterator[Name]:

@@ -30,7 +30,7 @@ class Thinning:
         return True
 
     def gap(self, at: int) -> None:
-        """Note that the device was silent or not believed at this time."""
+        """Note that the device was silent, tested or not believed at this time."""
 
     def due(self) -> int | None:
         """Return when `tick` wants to be called, or None."""
@@ -58,6 +58,10 @@ class Deadband(Thinning):
             return False
         self._last, self._until = value, at + self._heartbeat
         return True
+
+    def gap(self, at: int) -> None:  # noqa: ARG002 - base
+        """Note that what went up before says nothing of now."""
+        self._until = None
 
     def _near(self, value: Value | None) -> bool:
         if is_number(value) and is_number(self._last):

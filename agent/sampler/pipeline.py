@@ -90,6 +90,16 @@ class Pipeline:
         """The names of the alarms that are raised now."""
         return self._refiner.standing()
 
+    def set_testing(self, testing: bool) -> None:
+        """From now on all that the device says is marked as a test, or no longer is."""
+        self._store(self._refiner.set_testing(testing, self._clock.boottime()))
+
+    def acknowledge(self, id_: str, by: str) -> bool:
+        """Record that somebody has taken note of an alarm; returns whether one of this device's has that id."""
+        records = self._refiner.acknowledge(id_, self._clock.boottime(), by)
+        self._store(records)
+        return bool(records)
+
     @property
     def warming_up(self) -> bool:
         """Whether the device has just begun to speak, and what it says is withheld."""
