@@ -101,8 +101,11 @@ class Link(Protocol):
 class Broker(Protocol):
     """Where links come from."""
 
-    def connect(self, will: Will) -> AbstractAsyncContextManager[Link]:
-        """Open a link; raises LinkError. Leaving the context drops the connection at once, whatever state it is in."""
+    def connect(self, will: Will | None) -> AbstractAsyncContextManager[Link]:
+        """Open a link; raises LinkError. Leaving the context drops the connection at once, whatever state it is in.
+
+        Without a will the broker says nothing when the link is lost.
+        """
         ...
 
 

@@ -79,7 +79,7 @@ class MqttBroker:
         self._ahead: _Line | None = None  # opened with renewed secrets, for the next link
 
     @asynccontextmanager
-    async def connect(self, will: Will) -> AsyncIterator[Link]:
+    async def connect(self, will: Will | None) -> AsyncIterator[Link]:
         """Open a link; raises LinkError. Secrets and certificates are read each time: new ones need no restart."""
         line, self._ahead = self._ahead or await self._open(), None
         try:
@@ -173,7 +173,9 @@ def _certificates(line: _Line) -> dict[Holder, Validity]:
 class _Client(aiomqtt.Client):
     """aiomqtt's client for one connection, over a socket that is open already."""
 
-    def __init__(self, uplink: Uplink, password: str | None, will: Will, sock: socket.socket | WebSocket) -> None:
+    def __init__(
+        self, uplink: Uplink, password: str | None, will: Will | None, sock: socket.socket | WebSocket
+    ) -> None:
         protocol = aiomqtt.ProtocolVersion.V5 if uplink.protocol == "5" else aiomqtt.ProtocolVersion.V311
         self.mqtt5 = protocol is aiomqtt.ProtocolVersion.V5
         super().__init__(
@@ -183,13 +185,7 @@ class _Client(aiomqtt.Client):
             password=password,
             identifier=uplink.client_id,
             protocol=protocol,
-            will=aiomqtt.Will(
-                will.topic,
-                will.payload,
-                qos=1,
-                retain=True,
-                properties=_properties(PacketTypes.WILLMESSAGE, {}, will.content_type) if self.mqtt5 else None,
-            ),
+            will=None if will is None else _will(will, mqtt5=self.mqtt5),
             keepalive=max(1, round(uplink.keepalive)),
             max_inflight_messages=uplink.window,
             logger=_SILENT,
@@ -323,6 +319,11 @@ class _Link:
             if not future.done():
                 future.set_exception(error)
         self._client.acks.clear()
+
+
+def _will(will: Will, *, mqtt5: bool) -> aiomqtt.Will:
+    properties = _properties(PacketTypes.WILLMESSAGE, {}, will.content_type) if mqtt5 else None
+    return aiomqtt.Will(will.topic, will.payload, qos=1, retain=True, properties=properties)
 
 
 def _failed(error: Exception) -> asyncio.Future[int]:

@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.backoff import Backoff
 from agent.i18n import _
@@ -16,6 +16,7 @@ from agent.uplink.broker import LinkError, LinkFault, Will
 from agent.uplink.pump import Pump, Tally
 from agent.uplink.queues import JSON, Document, DocumentQueue, PackQueue, Queue
 from agent.uplink.reports import Reports
+from agent.uplink.route import Route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from agent.logs import Log
     from agent.seams import Random
     from agent.uplink.broker import Broker, Holder, Link, Papers
+    from agent.uplink.route import Backup
     from agent.uplink.x509 import Validity
 
 FAREWELL_WITHIN = 1.5  # seconds to be acknowledged and to say goodbye when the agent stops
@@ -37,6 +39,7 @@ class Presence(StrEnum):
     ONLINE = "online"
     STOPPED = "stopped"  # the agent took its leave
     LOST = "lost"  # said by the broker, as the last will
+    MOVED = "moved"  # to the other broker, in good order
 
 
 class State(StrEnum):
@@ -46,6 +49,14 @@ class State(StrEnum):
     ONLINE = "online"
     WAITING = "waiting"  # before the next attempt
     STOPPED = "stopped"
+
+
+class FirstBroker(NamedTuple):
+    """The first broker of an uplink, while the second is in use."""
+
+    broker: str  # host and port
+    message: str  # why it is not in use, for people
+    steady_for: float | None  # seconds for which it has held a connection by now; None if it does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,8 @@ class UplinkStatus:
     reconnects: int  # connections after the first
     tally: Tally
     in_flight: int  # messages unanswered
+    broker: str  # host and port of the one in use
+    first: FirstBroker | None  # while the second is in use
     certificates: Mapping[Holder, Validity]  # of the last encrypted connection
     renewal: str  # why renewed secrets or certificates are not used yet, for people; "" if there are none
 
@@ -73,6 +86,7 @@ class Publisher:
         outbox: Outbox,
         broker: Broker,
         *,
+        backup: Backup | None = None,
         encode: Callable[[Pack], bytes | None],
         status: Callable[[Presence], bytes],
         random: Random,
@@ -87,7 +101,7 @@ class Publisher:
         self._topics = f"{uplink.prefix}/roadside/v1/{gateway}/".removeprefix("/")
         self._encoding = {"encoding": "deflate"} if uplink.compression == "deflate" else {}
         self._outbox = outbox
-        self._broker = broker
+        self._route = Route(uplink, broker, backup, random)
         self._status = status
         self._reports = Reports(log, uplink.id)
         self._backoff = Backoff(random)
@@ -135,10 +149,17 @@ class Publisher:
             message=message,
             reconnects=max(0, self._connections - 1),
             tally=replace(self._tally, refused=Counter(self._tally.refused)),
+            broker=self._route.name,
+            first=self._first(),
             certificates={} if self._papers is None else self._papers.certificates,
             renewal="" if self._papers is None or self._papers.fault is None else str(self._papers.fault),
             in_flight=0 if self._pump is None else self._pump.in_flight,
         )
+
+    def _first(self) -> FirstBroker | None:
+        if self._route.away is None:
+            return None
+        return FirstBroker(self._route.first, str(self._route.away), self._route.steady_for(self._now()))
 
     async def run(self) -> None:
         """Connect and publish until cancelled; then wait a moment for what is on its way, and take leave."""
@@ -147,7 +168,8 @@ class Publisher:
                 error, held = await self._connect()
                 if error is None:
                     continue
-                wait = self._backoff.failed(held)
+                self._route.failed(error, held, self._now())
+                wait = min(self._backoff.failed(held), self._route.patience_left(self._now()))
                 self._trouble = error
                 self._enter(State.WAITING)
                 self._reports.link_down(error, wait)
@@ -160,7 +182,10 @@ class Publisher:
         self._enter(State.CONNECTING)
         up_since: float | None = None
         try:
-            async with self._broker.connect(Will(self._topics + STATUS, self._status(Presence.LOST), JSON)) as link:
+            self._route.trying(self._now())
+            async with self._route.broker.connect(
+                Will(self._topics + STATUS, self._status(Presence.LOST), JSON)
+            ) as link:
                 up_since = self._now()
                 await self._serve(link)
             return None, self._now() - up_since
@@ -191,10 +216,14 @@ class Publisher:
         self._enter(State.ONLINE)
         self._reports.link_up(link.window)
         try:
-            await self._pump.run()
+            async with self._route.watching_first(link):
+                await self._pump.run()
         except asyncio.CancelledError:
             await self._take_leave(link, self._pump)
             raise
+        if self._route.first_is_back:
+            await self._move_back(link, self._pump)
+            return
         self._reports.renewing()
         with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_WITHIN):
@@ -211,6 +240,16 @@ class Publisher:
                 await pump.run_dry(self._queues)
                 if not self._documents.waits(STATUS):
                     await link.goodbye()
+
+    async def _move_back(self, link: Link, pump: Pump) -> None:
+        """Say at the second broker that we are elsewhere, and go to the first."""
+        self._documents.put(STATUS, Document(self._status(Presence.MOVED), retain=True))
+        with suppress(LinkError, TimeoutError):
+            async with asyncio.timeout(FAREWELL_WITHIN):
+                await pump.run_dry([self._documents])
+                await link.goodbye()
+        self._route.go_back()
+        self._reports.moved(self._route.name)
 
     def _enter(self, state: State) -> None:
         self._state = state

@@ -27,6 +27,10 @@ class Reports:
         spell = self._troubles.well(fault, _now()) if fault is not None else None
         self._log.info("link_up", uplink=self._uplink, window=window, down_for=spell.lasted if spell else None)
 
+    def moved(self, broker: str) -> None:
+        """Another broker is used from now on."""
+        self._log.warning("broker_changed", uplink=self._uplink, broker=broker)
+
     def renewing(self) -> None:
         """The connection is made anew with renewed secrets or certificates."""
         self._log.info("credentials_renewed", uplink=self._uplink)

@@ -1,0 +1,145 @@
+"""Which of an uplink's two brokers it uses: the first, and the second while the first is away.
+
+The one in use is left when it has held no connection for `failover_after`, not at the first loss. The first is taken
+again when it has held one for `failback_after`: while the second is in use, a connection that publishes nothing is kept
+to the first. Each wait is up to a quarter longer than it is set to, by chance: gateways that lost a broker together do
+not reach the next one together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from agent.backoff import Backoff
+from agent.uplink.broker import LinkError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from agent.config.model import Uplink
+    from agent.seams import Random
+    from agent.uplink.broker import Broker, Link
+
+LONGER = 1.25  # at the most, by chance
+
+
+class Backup(NamedTuple):
+    """What an uplink with two brokers has besides the first."""
+
+    broker: Broker  # the second
+    probe: Broker  # the first, under another client id: no session, subscription or will of ours is touched
+
+
+class Route:
+    """The broker that is in use, and why it is that one."""
+
+    def __init__(self, uplink: Uplink, broker: Broker, backup: Backup | None, random: Random) -> None:
+        self._names = [f"{each.host}:{each.port}" for each in uplink.brokers]
+        self._failover_after = uplink.failover_after
+        self._failback_after = uplink.failback_after
+        self._first = broker
+        self._backup = backup
+        self._random = random
+        self._trouble_since: float | None = None  # when the last good connection ended; None if nothing was tried
+        self._patience = math.inf
+        self._error: LinkError | None = None
+        self._steady_since: float | None = None
+        self.on_backup = False
+        self.first_is_back = False
+        self.away: LinkError | None = None  # what is wrong with the first broker, while the second is in use
+
+    @property
+    def broker(self) -> Broker:
+        """The one to connect to."""
+        return self._backup.broker if self._backup is not None and self.on_backup else self._first
+
+    @property
+    def name(self) -> str:
+        """The host and port of the one in use."""
+        return self._names[self.on_backup]
+
+    @property
+    def first(self) -> str:
+        """The host and port of the first one."""
+        return self._names[0]
+
+    def steady_for(self, now: float) -> float | None:
+        """Return for how long the first broker has held a connection; None if it does not, or is the one in use."""
+        return None if self._steady_since is None else now - self._steady_since
+
+    def trying(self, now: float) -> bool:
+        """Choose the broker of the next connection; return whether it is another one than that of the last."""
+        changes = self.patience_left(now) <= 0
+        if changes:
+            self.on_backup = not self.on_backup
+            self.away = self._error if self.on_backup else None
+        if changes or self._trouble_since is None:
+            self._begin_trouble(now)
+        return changes
+
+    def failed(self, error: LinkError, held: float, now: float) -> None:
+        """Note that a connection held for so many seconds, and why no longer."""
+        self._error = error
+        if held >= self._failover_after:
+            self._begin_trouble(now)
+
+    def patience_left(self, now: float) -> float:
+        """Return how many seconds the broker in use still has; infinity if there is no other."""
+        if self._backup is None or self._trouble_since is None:
+            return math.inf
+        return max(0.0, self._trouble_since + self._patience - now)
+
+    def go_back(self) -> None:
+        """Use the first broker again."""
+        self.on_backup = self.first_is_back = False
+        self.away = None
+        self._trouble_since = None
+
+    @asynccontextmanager
+    async def watching_first(self, link: Link) -> AsyncIterator[None]:
+        """While the second broker is in use, have its link ended in good order as soon as the first is steady."""
+        if not self.on_backup or self._backup is None:
+            yield
+            return
+        task = asyncio.create_task(self._watch(link, self._backup.probe))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            self._steady_since = None
+
+    async def _watch(self, link: Link, probe: Broker) -> None:
+        backoff = Backoff(self._random)
+        while not self.first_is_back:
+            began = _now()
+            try:
+                await self._hold(probe)
+            except LinkError as error:
+                self.away = error
+                held, self._steady_since = 0.0 if self._steady_since is None else _now() - began, None
+                await asyncio.sleep(backoff.failed(held))
+        if not link.papers.renewed.done():
+            link.papers.renewed.set_result(None)
+
+    async def _hold(self, probe: Broker) -> None:
+        """Hold a connection to the first broker for long enough; raises LinkError if it does not."""
+        async with probe.connect(None) as link:
+            self._steady_since = _now()
+            wait = self._failback_after * self._random.uniform(1.0, LONGER)
+            lost, _ = await asyncio.wait({link.lost}, timeout=wait)
+            if lost:
+                raise link.lost.result()
+            self.first_is_back = True
+            await link.goodbye()
+
+    def _begin_trouble(self, now: float) -> None:
+        self._trouble_since = now
+        self._patience = self._failover_after * self._random.uniform(1.0, LONGER)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
