@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from agent import logs, resend, senml
 from agent.backoff import Backoff
+from agent.disclosure import part_for
 from agent.gnss import Gnss
 from agent.health import Health
 from agent.journal.journal import Journal
@@ -18,8 +20,11 @@ from agent.sampler.listen import listen
 from agent.sampler.pipeline import Pipeline
 from agent.sampler.poll import Bus, poll
 from agent.sampler.supervise import supervise
+from agent.selection import Selection
 from agent.timekeeper import Timekeeper
+from agent.uplink.filtering import FilteredOutbox
 from agent.uplink.publisher import Publisher
+from agent.uplink.route import Backup
 from agent.withheld import Withheld
 from drivers.contract import InputDriver, ListeningDriver, OutputDriver, PollingDriver
 
@@ -28,13 +33,14 @@ if TYPE_CHECKING:
 
     from agent.config.model import Config, Device, Uplink
     from agent.control import Verb
-    from agent.journal.pack import Pack
+    from agent.journal.pack import Outbox, Pack
     from agent.sampler.output import Sounding
     from agent.uplink.publisher import Presence
     from agent.world import World
 
 CLOCK_EVERY = 5.0  # seconds between two looks at the wall clock
 BOOTS_EVERY = 60.0  # seconds between two notes of how long a boot has run that cannot be dated yet
+PROBE = "-probe"  # after the client id, where a connection is to show no more than that the first broker holds it
 LEDGER_EVERY = 60.0  # seconds between two statements of what was withheld
 HEALTH_EVERY = 60.0  # seconds between two health documents while nothing changes
 HEALTH_LOOK = 1.0  # seconds after which a change of any state is published
@@ -78,6 +84,7 @@ class Agent:
             log=logs.get("journal"),
         )
         self._recall()
+        self._selections = {name: Selection(uplink) for name, uplink in config.uplinks.items() if uplink.filtered}
         self._pipelines = {name: self._pipeline(device) for name, device in config.devices.items()}
         self._publishers = {name: self._publisher(uplink) for name, uplink in config.uplinks.items()}
         self._health = Health(
@@ -118,16 +125,31 @@ class Agent:
         )
 
     def _publisher(self, uplink: Uplink) -> Publisher:
+        first, *second = uplink.brokers
         return Publisher(
             uplink,
             self._config.gateway.id,
-            self._journal.outbox(uplink.id),
-            self._world.broker(uplink),
+            self._outbox(uplink),
+            self._world.broker(first),
+            backup=self._backup(first, second[0]) if second else None,
             encode=self._encoder(uplink),
             status=self._status,
             random=self._random,
             log=logs.get("uplink"),
         )
+
+    def _outbox(self, uplink: Uplink) -> Outbox:
+        outbox = self._journal.outbox(uplink.id)
+        selection = self._selections.get(uplink.id)
+        if selection is None:
+            return outbox
+        key = f"left_out/{uplink.id}"
+        keep = partial(self._journal.keep, key)
+        return FilteredOutbox(outbox, selection, self._clock, kept=self._journal.kept(key), keep=keep)
+
+    def _backup(self, first: Uplink, second: Uplink) -> Backup:
+        probing = replace(first, client_id=first.client_id + PROBE)
+        return Backup(self._world.broker(second), self._world.broker(probing))
 
     def _status(self, presence: Presence) -> bytes:
         """Return the retained status: what the city sees first of a gateway."""
@@ -324,8 +346,10 @@ class Agent:
         self._publish("about", about, retain=True)
 
     def _publish(self, topic: str, document: Mapping[str, Any], *, retain: bool) -> None:
-        payload = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        for publisher in self._publishers.values():
+        whole = _encoded(document)
+        for name, publisher in self._publishers.items():
+            selection = self._selections.get(name)
+            payload = whole if selection is None else _encoded(part_for(name, selection, document))
             publisher.publish_document(topic, payload, retain=retain)
 
     async def _feed_watchdog(self) -> None:
@@ -334,3 +358,7 @@ class Agent:
         while True:
             await asyncio.sleep(within / 3 if within else 3600.0)
             self._manager.notify("WATCHDOG=1")
+
+
+def _encoded(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

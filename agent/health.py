@@ -94,7 +94,7 @@ class Health:
         return (
             *(self._state(pipeline) for pipeline in self._pipelines.values()),
             *(f"{name} {' '.join(pipeline.faults)}" for name, pipeline in self._pipelines.items()),  # kinds, not counts
-            *(f"{one.state} {one.fault} {one.reconnects} {one.renewal}" for one in uplinks),
+            *(f"{one.state} {one.fault} {one.reconnects} {one.renewal} {one.broker}" for one in uplinks),
             *(self._certificate_state(dates) for one in uplinks for dates in one.certificates.values()),
             *self._journal.status().faults,
             *self.failures,
@@ -142,6 +142,8 @@ class Health:
             "for": round(status.lasted, 1),
             "fault": status.fault,
             "message": status.message,
+            "broker": status.broker,
+            **({"first": status.first._asdict()} if status.first is not None else {}),
             "published": status.tally.published,
             "acked": status.tally.acked,
             "refused": dict(status.tally.refused),

@@ -30,6 +30,7 @@ class Selection:
         self._devices = uplink.devices
         self._quantities = uplink.quantities
         self._alarms = uplink.alarms
+        self.all_alarms = uplink.alarms and uplink.quantities is None  # those of its devices
         self._keeps_name = lru_cache(maxsize=4096)(self._judge)
 
     def has(self, device: str, quantity: str = "") -> bool:

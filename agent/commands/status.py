@@ -52,7 +52,8 @@ def lines(document: dict[str, Any]) -> Iterator[str]:
     for name, uplink in document["uplinks"].items():
         waiting = sum(document["journal"]["waiting"].get(name, {}).values())
         text = _("{name}: {state}, {acked} messages acknowledged, {waiting} readings waiting")
-        yield text.format(name=name, state=wording.word(uplink["state"]), acked=uplink["acked"], waiting=waiting)
+        state = wording.word(uplink["state"]) + f" ({uplink['broker']})"
+        yield text.format(name=name, state=state, acked=uplink["acked"], waiting=waiting)
     clock = document["clock"]
     if clock["synchronised"]:
         yield _("clock: synchronised by {source}").format(source=clock["source"])
@@ -73,6 +74,8 @@ def troubles(document: dict[str, Any]) -> list[str]:
     found += [f"{name}: {wording.of_uplink(uplink)}" for name, uplink in document["uplinks"].items() if uplink["fault"]]
     for name, uplink in document["uplinks"].items():
         found += [f"{name}: {text}" for text in wording.of_papers(uplink)]
+        if first := uplink.get("first"):
+            found.append(f"{name}: {wording.of_first_broker(first)}")
     if fault := document["clock"].get("fault"):
         found.append(_("clock: {text}").format(text=wording.of_clock(fault)))
     found += [_("journal: {text}").format(text=text) for text in document["journal"]["faults"].values()]

@@ -110,6 +110,15 @@ def of_papers(uplink: dict[str, Any]) -> list[str]:
     return found
 
 
+def of_first_broker(first: dict[str, Any]) -> str:
+    """Return why the second broker of an uplink is in use, and how far the way back is."""
+    text = _("the backup broker is in use, because of the first: {why}").format(why=first["message"])
+    if first["steady_for"] is None:
+        return text
+    steady = _("the first has held a connection again for {time}").format(time=duration(first["steady_for"]))
+    return f"{text}; {steady}"
+
+
 def duration(seconds: float) -> str:
     """Return a duration in the one unit that fits."""
     for limit, divisor, text in (
