@@ -130,12 +130,14 @@ class Journal:
         for fault, message in start_up.faults.items():
             self._faults.put(fault, message)
         with self._keeping:  # a start that is killed before this says the same the next time
+            self._state.next |= start_up.unused
             for entry in start_up.ledger:
                 self.state_in_ledger(entry)
-            if start_up.sees and self._state.blind:
-                self._state.blind = False
+            if start_up.unused or (start_up.sees and self._state.blind):
+                self._state.blind = self._state.blind and not start_up.sees
                 self.close_packs()
                 self._keeping.write(Kind.SNAPSHOT, self._state.snapshot())
+        self._keeping.vouch()
         if start_up.ledger or not start_up.known_to_card:
             # Before the first number is used: so that after a power cut the next start can say what was cut, and the
             # one after that, should the power fail again at once.

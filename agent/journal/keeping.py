@@ -56,6 +56,7 @@ class Keeping:
         self._astray = {NOWHERE}  # files whose packs have to be written again: the end of them may be missing
         self._unkept_bytes = 0  # since the last try
         self._turning = False
+        self._vouched = True  # perhaps by an earlier run
 
     @property
     def file(self) -> int:
@@ -101,6 +102,17 @@ class Keeping:
                 return
         self.unkept += 1
         self._unkept_bytes += len(data)
+        if self._vouched:  # before anybody outside can see the numbers that are in it
+            with suppress(OSError):
+                self._young.retract()
+                self._vouched = False
+
+    def vouch(self) -> None:
+        """Say for the next start that the young end has everything, if it has."""
+        if self._young.begun and self._astray == {NOWHERE}:
+            with suppress(OSError):  # then the next start takes it that numbers are missing: some are never used
+                self._young.vouch()
+                self._vouched = True
 
     def _let_go(self, error: OSError) -> None:
         self._astray.add(self._young.number)
@@ -194,6 +206,7 @@ class Keeping:
         astray, self._astray = self._astray, {NOWHERE}
         for file in sorted(astray):
             self._house(self._stock.leave_file(file, into=self._young.number))
+        self.vouch()
 
     def _thin_out(self) -> None:
         """Keep in memory alone no more than the young end would hold: what the card has needs no room here."""

@@ -35,6 +35,7 @@ class StartUp:
     packs: list[tuple[Pack, int]]  # of the young end, in order, each with the number of its file
     ledger: list[LedgerEntry] = field(default_factory=list)
     faults: dict[Fault, str] = field(default_factory=dict)
+    unused: dict[Stream, int] = field(default_factory=dict)  # where `state.next` is not known: a number never used yet
     known_to_card: bool = False  # the card says that this epoch is being used
     sees: bool = False  # the card was read: with the ledger, what was before this epoch is accounted for
 
@@ -48,6 +49,7 @@ def open_both(
     found = _load(card, faults)
     recovered = _recover(young, faults)
     state = recovered.finish()
+    is_torn = state is not None and not young.was_whole
     packs = recovered.packs()
     ledger: list[LedgerEntry] = []
     kept: dict[str, Any] = {}
@@ -68,12 +70,14 @@ def open_both(
     epochs = [epoch for epoch in found.epochs if epoch != state.epoch] + [state.epoch]
     present = _present(card, packs)
     ledger += _missing(present, state, ended, uplinks, clock.boottime())
+    unused = _unused(state, clock.boottime()) if is_torn else {}
+    ledger += _skipped(state, unused, clock.boottime())
     if Fault.CARD not in faults and not found.unreadable:
         # The card's own epoch stays until the card knows this one: a start that reads it again says no loss twice.
         state.forget_all_but({key for key, ranges in present.items() if ranges}, {one.epoch for one in [state, *ended]})
     known_to_card = found.state is not None and found.state.epoch == state.epoch and not found.state.clean
     sees = Fault.CARD not in faults and (found.state is not None or not found.unreadable)
-    return StartUp(young, card, state, epochs, packs, ledger, faults, known_to_card=known_to_card, sees=sees)
+    return StartUp(young, card, state, epochs, packs, ledger, faults, unused, known_to_card, sees)
 
 
 def _load(card: Card, faults: dict[Fault, str]) -> Found:
@@ -209,6 +213,33 @@ def _lost(before: State, now: int) -> list[LedgerEntry]:
     return [
         LedgerEntry(now, "lost", "power_cut", 0, stream=stream.value, epoch=before.epoch, first=number)
         for stream, number in before.next.items()
+    ]
+
+
+def _unused(state: State, now: int) -> dict[Stream, int]:
+    """Return numbers that were never used, although how many were is not known: the young end had refused some.
+
+    The epoch is not older than the boot, and nobody appends a million records a second: whatever was numbered so far,
+    by whichever run, has a number below the microseconds since the boot.
+    """
+    return {stream: max(number, now // 1000) for stream, number in state.next.items()}
+
+
+def _skipped(state: State, unused: Mapping[Stream, int], now: int) -> list[LedgerEntry]:
+    """Say of numbers that a crash may have taken that they will not come."""
+    return [
+        LedgerEntry(
+            now,
+            "skipped",
+            "crash",
+            0,
+            stream=stream.value,
+            epoch=state.epoch,
+            first=state.next[stream],
+            last=number - 1,
+        )
+        for stream, number in unused.items()
+        if number > state.next[stream]
     ]
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from agent.seams import Disk, File
 
 FILES = 16  # the limit is divided among so many files
+# An empty file that vouches for the others: all that was numbered is in them. It is removed when one refuses, because
+# to remove is what a full tmpfs never refuses.
+WHOLE = ".whole"
 
 
 @dataclass(slots=True)
@@ -38,6 +41,7 @@ class Young:
         self._share = limit // FILES
         self._file: File | None = None
         self._written: list[_Written] = []
+        self.was_whole = False  # at start: no number was used of which nothing is known here
         self.damaged = 0  # bytes that could not be read at start
         self.unreadable: list[str] = []  # files that could not be, each with what the system said
 
@@ -67,6 +71,7 @@ class Young:
                     self.damaged += found.size
                 else:
                     yield number, found
+        self.was_whole = not (self.unreadable or self._files.is_gone(WHOLE))
 
     def write(self, data: bytes) -> None:
         """Append one frame, or several at once, to the file that is being written."""
@@ -89,6 +94,16 @@ class Young:
             raise
         self._file = file
         self._written.append(_Written(number, len(data)))
+
+    def vouch(self) -> None:
+        """Tell the next start that all that was numbered is here."""
+        if self._files.is_gone(WHOLE):
+            self._disk.create(WHOLE).close()
+
+    def retract(self) -> None:
+        """Vouch no more."""
+        if not self._files.is_gone(WHOLE):
+            self._disk.remove(WHOLE)
 
     @property
     def begun(self) -> bool:
