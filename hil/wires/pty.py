@@ -39,6 +39,7 @@ class Pty:
         self.link = link
         self.written = 0
         self.deaf: list[tuple[float, float]] = []  # stretches of bytes that nobody can have read
+        self.overrun: list[tuple[int, int]] = []  # stretches of bytes that did not fit any more
         self._listeners: list[Callable[[bytes], None]] = []
         self._accepted: deque[tuple[int, int]] = deque()
         self._master = -1
@@ -100,12 +101,16 @@ class Pty:
         self._notice_reader()
         start = self.written
         self.written += len(data)
-        if self.plugged and self.unread() + len(data) <= ROOM:
-            with contextlib.suppress(BlockingIOError):  # a full line loses bytes; they stay unaccounted as accepted
-                taken = os.write(self._master, data)
-                self._accepted.append((start, start + taken))
-                self._waiting += taken
-                self._wrote_at = time.monotonic()
+        if self.plugged:
+            taken = 0
+            if self.unread() + len(data) <= ROOM:
+                with contextlib.suppress(BlockingIOError):  # a full line loses bytes; they stay unaccounted as accepted
+                    taken = os.write(self._master, data)
+                    self._accepted.append((start, start + taken))
+                    self._waiting += taken
+                    self._wrote_at = time.monotonic()
+            if taken < len(data):
+                self.overrun.append((start + taken, self.written))
         while len(self._accepted) > ROOM:
             self._accepted.popleft()
         return self.written

@@ -38,7 +38,7 @@ NOT_MEASURED = (
 def main(runs: int, lines: Path | None) -> None:
     """Measure what the journal costs on this machine."""
     logging.disable(logging.WARNING)  # a power cut is told at each start; a fault still is
-    machine = _machine()
+    here = machine()
     with tempfile.TemporaryDirectory(prefix="roadside-bench-", dir=TMPFS) as name:
         folder = Path(name)
         found = [
@@ -49,9 +49,9 @@ def main(runs: int, lines: Path | None) -> None:
         built = folder / "built"
         starting.build(built)
         found += _several(runs, folder, lambda one: starting.run(built, one))
-    _show(found, machine, runs)
+    _show(found, here, runs)
     if lines is not None:
-        rows = [{"machine": machine}, *map(asdict, found)]
+        rows = [{"machine": here}, *map(asdict, found)]
         lines.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
@@ -63,7 +63,8 @@ def _several(runs: int, folder: Path, measure: Callable[[Path], Iterable[Measure
     return figures(once() for _ in range(runs))
 
 
-def _machine() -> dict[str, str | int | None]:
+def machine() -> dict[str, str | int | None]:
+    """Return what a figure depends on: when and on what it was measured."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
     return {
