@@ -131,3 +131,18 @@ def test_without_an_agent_it_says_how_to_start_one(tmp_path, locale):
     assert (done.returncode, done.stdout) == (1, "")
     assert "run/roadside/control: " in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_certificates_that_near_their_end_and_a_renewal_that_fails_are_troubles():
+    certificates = {
+        "gateway": {"state": "certificate_expires", "until": 1795346000, "days": 40},
+        "broker": {"state": "certificate_expired", "until": 1795346000, "days": -1},
+    }
+    uplink = UPLINK | {"certificates": certificates, "renewal": "the key does not belong to it"}
+    assert troubles(document(uplinks={"city": uplink})) == [
+        "city: our certificate expires in 40 days; renew it",
+        "city: the broker's certificate has expired; tell whoever runs it",
+        "city: the renewed certificate or password is not used yet: the key does not belong to it",
+    ]
+    well = {"broker": {"state": "ok", "until": 1795346000, "days": None}}
+    assert troubles(document(uplinks={"city": UPLINK | {"certificates": well}})) == []
