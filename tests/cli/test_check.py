@@ -99,6 +99,17 @@ def test_a_password_file_that_is_empty_or_open_to_everybody_is_a_warning(file, t
     assert roadside("check", file, "--root", tmp_path, *sets).stderr == ""
 
 
+def test_a_key_that_everybody_can_read_is_a_warning_and_a_certificate_is_not(file, tmp_path):
+    for name in ("certificate", "key"):
+        (tmp_path / name).write_text("PEM", "utf-8")
+        (tmp_path / name).chmod(0o644)
+    uplink = {"url": "mqtts://broker.example", "certificate_file": "/certificate", "key_file": "/key"}
+    sets = [word for key, value in uplink.items() for word in ("--set", f"uplinks.city.{key}={value}")]
+    result = roadside("check", file, "--root", tmp_path, *sets)
+    said = "everybody on this machine can read /key; chmod o= /key mends it"
+    assert result.stderr == f"--set uplinks.city.key_file: warning: {said}\n"
+
+
 def test_many_seconds_without_a_unit_may_be_milliseconds(file):
     alarm = '[[devices.b.alarms]]\nname = "help"\nquantity = "pressed"\nequals = true\nhold = 5000\n'
     file.write_text(file.read_text("utf-8") + alarm, "utf-8")

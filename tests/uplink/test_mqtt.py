@@ -248,7 +248,7 @@ async def test_the_password_is_read_at_each_connect_and_shown_nowhere(tmp_path: 
     assert b"\x00\x0ebattery staple" in broker.wills[1]
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfesecret", b"secret" * 20_000])
+@pytest.mark.parametrize("content", [None, b"", b"\r\n", b"\xff\xfesecret", b"secret\0", b"secret" * 20_000])
 async def test_an_unreadable_password_is_a_fault_with_a_name(tmp_path: Path, content: bytes | None):
     secret = tmp_path / "password"
     if content is not None:
