@@ -1,7 +1,7 @@
 # Two commands do everything on a bare Debian with python3 and make:  make demo   and   make test
 PY := .venv/bin
 
-.PHONY: help demo test campaign bench kills check format messages clean
+.PHONY: help demo test campaign bench soak kills check format messages clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -21,6 +21,10 @@ campaign: ## the whole agent simulated, with everything going wrong: SEEDS=1000 
 bench: ## what the journal costs on this machine: time, memory, bytes; ARGS="--json FILE --runs 5"
 	@./bootstrap.sh test
 	@$(PY)/python -m tests.bench $(ARGS)
+
+soak: ## a day's worth of readings through the real agent in minutes, with outages: does it grow? ARGS="--hours 24 --ratio 240 --json FILE"
+	@./bootstrap.sh test
+	@$(PY)/python -m tests.soak $(ARGS)
 
 kills: ## SIGKILLs of the real agent at random system calls, judged by what strace saw written; KILLS=1000 SEED=1
 	@./bootstrap.sh test
