@@ -14,7 +14,7 @@ from agent.i18n import width
 from tests.cli.roadside import roadside
 
 DEVICE = {"driver": "plantower", "state": "ok", "values": {"pm2_5": {"ago": 1.2, "value": 12.0, "unit": "ug/m3"}}}
-UPLINK = {"state": "online", "for": 60.0, "fault": "", "message": "", "acked": 17}
+UPLINK = {"state": "online", "for": 60.0, "fault": "", "message": "", "broker": "a:1883", "acked": 17}
 
 
 def document(**changes):
@@ -60,7 +60,7 @@ def test_all_is_well_in_english():
         "air-1          ok       1 s ago  pm2_5 12 ug/m3",
         "water-level-1  waiting",
         "",
-        "city: online, 17 messages acknowledged, 4 readings waiting",
+        "city: online (a:1883), 17 messages acknowledged, 4 readings waiting",
         "clock: synchronised by kernel",
     ]
 

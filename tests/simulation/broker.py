@@ -12,9 +12,9 @@ from agent.uplink.broker import LinkError, LinkFault, Papers, RefusedError
 from tests.simulation.universe import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
-    from agent.uplink.broker import Will
+    from agent.uplink.broker import Incoming, Will
     from tests.simulation.city import City, Name
     from tests.simulation.universe import Universe
 
@@ -38,9 +38,9 @@ class SimulatedBroker:
         self.chance = self.universe.chance("broker")
 
     @asynccontextmanager
-    async def connect(self, will: Will) -> AsyncIterator[SimulatedLink]:
+    async def connect(self, will: Will | None) -> AsyncIterator[SimulatedLink]:
         """Open a link, which takes its time and may fail."""
-        assert will.payload
+        assert will is None or will.payload
         if self.down is LinkFault.TIMED_OUT:
             await asyncio.sleep(8.0)
         await asyncio.sleep(self.chance.uniform(0.001, 3 * self.latency))
@@ -78,10 +78,18 @@ class SimulatedLink:
         self._answers_at = 0
 
     def publish(
-        self, topic: str, payload: bytes, *, retain: bool, properties: Mapping[str, str], content_type: str
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool,
+        properties: Mapping[str, str],
+        content_type: str,
+        correlation: bytes | None = None,
     ) -> asyncio.Future[int]:
         """Send at least once."""
         assert content_type
+        assert correlation is None  # nobody commands here
         assert retain or properties is not None
         if self._universe.dying:
             self._universe.die()
@@ -140,6 +148,10 @@ class SimulatedLink:
         else:
             broker.city.ack(names)
             future.set_result(0)
+
+    def subscribe(self, topic_filter: str, take: Callable[[Incoming], None]) -> asyncio.Future[int]:
+        """Ask for commands: there are none here."""
+        raise NotImplementedError((topic_filter, take))
 
     async def goodbye(self) -> None:
         """Disconnect in good order."""

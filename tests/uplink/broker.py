@@ -14,7 +14,7 @@ from agent.uplink.refusals import Remedy, remedy
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from agent.uplink.broker import Will
+    from agent.uplink.broker import Incoming, Will
 
 
 class Sent(NamedTuple):
@@ -49,8 +49,8 @@ class MemoryBroker:
     link: MemoryLink | None = None
 
     @asynccontextmanager
-    async def connect(self, will: Will) -> AsyncIterator[MemoryLink]:
-        assert b"lost" in will.payload
+    async def connect(self, will: Will | None) -> AsyncIterator[MemoryLink]:
+        assert will is None or b"lost" in will.payload
         self.attempts.append(asyncio.get_running_loop().time())
         if self.down is not None:
             raise self.down
@@ -77,14 +77,22 @@ class MemoryLink:
         self._refused: dict[str, set[int]] = defaultdict(set)  # what must go before anything behind it
 
     def publish(
-        self, topic: str, payload: bytes, *, retain: bool, properties: Mapping[str, str], content_type: str
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool,
+        properties: Mapping[str, str],
+        content_type: str,
+        correlation: bytes | None = None,
     ) -> asyncio.Future[int]:
         assert topic.startswith(self._broker.base)
         name = topic.removeprefix(self._broker.base)
         assert content_type == (
             "application/senml+json" if name in {"live", "history", "alarms"} else "application/json"
         )
-        assert bool(properties) != (retain or name == "health")
+        assert bool(properties) != (retain or name in {"health", "did"})
+        assert correlation is None or name == "did"
         future: asyncio.Future[int] = self._loop.create_future()
         if self.lost.done():
             future.set_exception(self.lost.result())
@@ -99,6 +107,13 @@ class MemoryLink:
         code, delay = self._broker.answer(sent)
         if code != WITHHOLD:
             self._loop.call_later(delay, self.settle, future, code)
+        return future
+
+    def subscribe(self, topic_filter: str, take: Callable[[Incoming], None]) -> asyncio.Future[int]:
+        assert topic_filter == self._broker.base + "do/+"
+        self.take = take
+        future: asyncio.Future[int] = self._loop.create_future()
+        future.set_result(1)
         return future
 
     async def goodbye(self) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.uplink.broker import Broker
+    from agent.uplink.route import Backup
 
 STREAMS = {Lane.ALARMS: Stream.ALARM, Lane.ANCHORS: Stream.ANCHOR, Lane.LEDGER: Stream.LEDGER}
 EPOCH = "00000000deadbeef"
@@ -119,13 +120,18 @@ def number(pack: Pack) -> bytes:
 
 
 def publisher(
-    configured: Uplink, outbox: MemoryOutbox, broker: Broker, encode: Callable[[Pack], bytes | None] = number
+    configured: Uplink,
+    outbox: MemoryOutbox,
+    broker: Broker,
+    encode: Callable[[Pack], bytes | None] = number,
+    backup: Backup | None = None,
 ) -> Publisher:
     return Publisher(
         configured,
         "pkt-0042",
         outbox,
         broker,
+        backup=backup,
         encode=encode,
         status=lambda presence: f'{{"state":"{presence}"}}'.encode(),
         random=Dice(),
