@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agent.i18n import _, ngettext
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from agent.journal.journal import Journal
     from agent.sampler.pipeline import Pipeline
@@ -37,7 +37,9 @@ class Health:
         journal: Journal,
         pipelines: Mapping[str, Pipeline],
         publishers: Mapping[str, Publisher],
+        tested: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
+        """Take the parts; `tested` tells which devices are being tested, and for how many more seconds."""
         self._gateway = gateway
         self._version = version
         self._config_problems = config_problems  # of a configuration that does not run because of them
@@ -46,6 +48,7 @@ class Health:
         self._journal = journal
         self._pipelines = pipelines
         self._publishers = publishers
+        self._tested = tested
         self._started = clock.boottime()
         self.failures: Counter[str] = Counter()  # of parts of the agent itself, by name: each a defect of ours
 
@@ -81,6 +84,8 @@ class Health:
             },
             "uplinks": {name: self._uplink(publisher) for name, publisher in self._publishers.items()},
         }
+        if tested := self._tested():
+            document["test"] = dict(tested)
         if self.failures:
             document["failures"] = dict(self.failures)
         if self._config_problems:
@@ -92,11 +97,12 @@ class Health:
         uplinks = [publisher.snapshot() for publisher in self._publishers.values()]
         clock = self._timekeeper.state()
         return (
+            *self._tested(),
             *(self._state(pipeline) for pipeline in self._pipelines.values()),
             *(f"{name} {' '.join(pipeline.faults)}" for name, pipeline in self._pipelines.items()),  # kinds, not counts
             *(f"{one.state} {one.fault} {one.reconnects} {one.renewal} {one.broker}" for one in uplinks),
             *(self._certificate_state(dates) for one in uplinks for dates in one.certificates.values()),
-            *self._journal.status().faults,
+            *self._journal.faults,
             *self.failures,
             f"{clock.sync is not None} {clock.fault}",
         )

@@ -267,6 +267,11 @@ class Journal:
         self._announce()
         return resent
 
+    async def secure(self) -> bool:
+        """Commit now, with all that is kept; return whether the card has it."""
+        async with self._card_changes:
+            return await self._committing.write()
+
     def _announce(self) -> None:
         for callback in self._listeners:
             callback()
@@ -407,6 +412,11 @@ class Journal:
             self._card.close()
 
     # --- health ----------------------------------------------------------------------------------------------------
+
+    @property
+    def faults(self) -> Mapping[str, str]:
+        """The faults that stand, by name: what the system said. Much cheaper than the whole of `status`."""
+        return self._faults.messages()
 
     def status(self) -> JournalStatus:
         """Return what health and `roadside status` show."""
