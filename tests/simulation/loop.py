@@ -14,24 +14,28 @@ from typing import TYPE_CHECKING, Any
 from tests.simulation.universe import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sized
 
     from tests.simulation.clock import SimulatedClock
     from tests.simulation.universe import Universe
 
 
 class _Waiting:
-    """In place of a selector: waiting is letting the universe go on."""
+    """In place of a selector: waiting is letting the universe go on until somebody is woken."""
 
-    def __init__(self, universe: Universe, clock: SimulatedClock) -> None:
+    def __init__(self, universe: Universe, clock: SimulatedClock, ready: Sized) -> None:
         self._universe = universe
         self._clock = clock
+        self._ready = ready  # what the loop does next
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        universe = self._universe
         until = None
         if timeout is not None:
-            until = self._universe.now + (math.ceil(timeout * SECOND / self._clock.rate) + 1 if timeout > 0 else 0)
-        self._universe.go_on(until)
+            until = universe.now + (math.ceil(timeout * SECOND / self._clock.rate) + 1 if timeout > 0 else 0)
+        universe.go_on(until)
+        while not self._ready and (until is None or universe.now < until):
+            universe.go_on(until)
         return []
 
     def close(self) -> None:
@@ -47,7 +51,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._universe = universe
         self._boot_clock = clock
         self._delays = delays
-        self._selector = _Waiting(universe, clock)
+        self._selector = _Waiting(universe, clock, self._ready)
 
     def time(self) -> float:
         """Return seconds since boot."""

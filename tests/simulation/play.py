@@ -25,7 +25,7 @@ from tests.simulation.ports import (
     Socket,
     Water,
 )
-from tests.simulation.scenario import QUIET, configuration, shape_of, troubles
+from tests.simulation.scenario import HUSH, QUIET, configuration, shape_of, troubles
 from tests.simulation.truth import Truth
 from tests.simulation.universe import SECOND, Dead, Universe
 from tests.simulation.world import Manager, SimulatedRandom, SimulatedWorld
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tests.simulation.ports import Contact, Talker
     from tests.simulation.scenario import Trouble
 
+LOOKS = frozenset({"size", "free", "names"})  # operations that change nothing and are of no interest in the trace
 PATIENCE = 120.0  # seconds more, at the end, for what came last
 
 
@@ -104,7 +105,7 @@ class Play:
             if at < self.seconds:  # what ends later is ended by `_heal`
                 universe.after(at, lambda call=call: call(self))
         universe.after(self.seconds, self._heal)
-        universe.after(self.seconds + QUIET - 120, self._hush)
+        universe.after(self.seconds + HUSH, self._hush)
         universe.after(self.seconds + QUIET, self._end)
 
     def schedule(self, chance: Random) -> list[Trouble]:
@@ -227,7 +228,8 @@ class Play:
         universe = self.universe
         if universe.dying:
             raise Dead
-        universe.tell(disk, f"{operation} {name}")
+        if operation not in LOOKS:
+            universe.tell(disk, f"{operation} {name}")
         if self._fatal and self._stop is not None:
             self._fatal -= 1
             if not self._fatal:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from agent.config.model import Config
     from tests.simulation.play import Play
 
-QUIET = 300.0  # seconds at the end in which nothing goes wrong, and everything must come to an end
+QUIET = 200.0  # seconds at the end in which nothing goes wrong, and everything must come to an end
+HUSH = 60.0  # seconds of it in which the devices still speak
 REFUSALS = (0x80, 0x83, 0x87, 0x89, 0x93, 0x97, 0x95)  # reason codes of MQTT 5, section 2.4
 
 
@@ -33,12 +34,13 @@ SHAPES = (
     Shape("ten minutes", 1 / 6, 0.5),
     Shape("an hour", 1.0, 4.0),
     Shape("a day", 24.0, 60.0),
+    Shape("a week", 168.0, 400.0),
 )
 
 
 def shape_of(chance: Random) -> Shape:
     """Draw a shape: mostly short ones."""
-    return chance.choices(SHAPES, weights=(40, 20, 1))[0]
+    return chance.choices(SHAPES, weights=(600, 190, 9, 1))[0]
 
 
 def configuration(chance: Random, shape: Shape) -> Config:
