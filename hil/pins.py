@@ -50,6 +50,7 @@ class RigPin(MockPin):  # type: ignore[misc]  # gpiozero has no types
 
     def _change_state(self, value: bool) -> bool:
         changed = bool(super()._change_state(value))
+        self.states.clear()  # gpiozero's mock remembers every edge for its own tests; over days that is a leak
         if changed and self._function == "output":
             self.factory.tell("out", self._number, int(value))
         return changed
