@@ -9,8 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from agent import logs, resend, senml
+from agent import logs, outputs, resend, senml
 from agent.backoff import Backoff
+from agent.commanding.maintenance import Maintenance
 from agent.disclosure import part_for
 from agent.gnss import Gnss
 from agent.health import Health
@@ -18,7 +19,7 @@ from agent.journal.journal import Journal
 from agent.readings import Anchor, Stream
 from agent.sampler.listen import listen
 from agent.sampler.pipeline import Pipeline
-from agent.sampler.poll import Bus, poll
+from agent.sampler.poll import Bus, ask_once, poll
 from agent.sampler.supervise import supervise
 from agent.selection import Selection
 from agent.timekeeper import Timekeeper
@@ -31,6 +32,8 @@ from drivers.contract import InputDriver, ListeningDriver, OutputDriver, Polling
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from agent.commanding.commander import Commander
+    from agent.commanding.verbs import Reloading
     from agent.config.model import Config, Device, Uplink
     from agent.control import Verb
     from agent.journal.pack import Outbox, Pack
@@ -45,6 +48,7 @@ LEDGER_EVERY = 60.0  # seconds between two statements of what was withheld
 HEALTH_EVERY = 60.0  # seconds between two health documents while nothing changes
 HEALTH_LOOK = 1.0  # seconds after which a change of any state is published
 GOODBYE_WITHIN = 2.0  # seconds for the publishers to see their last acknowledgements
+SECURE_WITHIN = 2.0  # seconds for the card to take the id of a command before it is begun
 COMMIT_WITHIN = 2.0  # seconds for the last commit; together below the 5 s within which a stop is over
 
 
@@ -58,7 +62,9 @@ class Agent:
         *,
         version: str,
         config_problems: list[str],
+        reloading: Reloading | None = None,
     ) -> None:
+        """`reloading` is how to take up a new configuration; None where nobody would start the agent again."""
         self._config = config
         self._world = world
         self._version = version
@@ -72,6 +78,8 @@ class Agent:
         self._timekeeper = Timekeeper(self._clock, self._gnss)
         self._buses: dict[str, Bus] = {}
         self._soundings: dict[str, Sounding] = {}
+        self._polls: dict[str, Callable[[], Awaitable[None]]] = {}
+        self._securing: asyncio.Task[bool] | None = None
         self._started = self._clock.boottime()
         self._journal = Journal(
             young=world.young,
@@ -87,6 +95,8 @@ class Agent:
         self._selections = {name: Selection(uplink) for name, uplink in config.uplinks.items() if uplink.filtered}
         self._pipelines = {name: self._pipeline(device) for name, device in config.devices.items()}
         self._publishers = {name: self._publisher(uplink) for name, uplink in config.uplinks.items()}
+        self._maintenance = Maintenance(self._pipelines, self._journal, self._clock)
+        self._reloading = reloading
         self._health = Health(
             gateway=config.gateway.id,
             version=version,
@@ -96,6 +106,7 @@ class Agent:
             journal=self._journal,
             pipelines=self._pipelines,
             publishers=self._publishers,
+            tested=self._maintenance.left,
         )
 
     # --- parts -----------------------------------------------------------------------------------------------------
@@ -194,6 +205,7 @@ class Agent:
                 path, line = self._port_of(device, driver)
                 if path not in self._buses:
                     self._buses[path] = Bus(self._world.serial, path, line, self._clock)
+                self._polls[device.id] = partial(ask_once, pipeline, driver, self._buses[path])
                 return partial(poll, pipeline, driver, self._buses[path], device.every or driver.every, self._clock)
             case InputDriver() as driver:
                 from agent.sampler.edges import watch
@@ -210,6 +222,58 @@ class Agent:
                 message = f"{device.driver.name} is of no kind that can be sampled"
                 raise TypeError(message)
 
+    def _note_outputs(self) -> None:
+        """Write down what is about to be driven, for `roadside safe` when we are dead."""
+        try:
+            outputs.note(self._world.young, self._config.devices.values())
+        except OSError as error:
+            self._log.error("outputs_not_noted", detail=str(error))
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    def _commander(self) -> Commander | None:
+        """Return what executes commands; nothing of it is imported where no uplink takes any."""
+        taking = [name for name, uplink in self._config.uplinks.items() if uplink.commands]
+        if not taking:
+            return None
+        from agent.commanding.commander import Commander
+        from agent.commanding.memory import Memory
+        from agent.commanding.signatures import Verifier
+        from agent.commanding.verbs import Verbs
+
+        verbs = Verbs(
+            config=self._config,
+            version=self._version,
+            pipelines=self._pipelines,
+            soundings=self._soundings,
+            polls=self._polls,
+            maintenance=self._maintenance,
+            health=self._health.document,
+            publish_health=self._publish_health_now,
+            resend=resend.verb(self._journal, self._config.uplinks, self._clock),
+            reloading=self._reloading,
+        )
+        rules = self._config.commands
+        commander = Commander(
+            verbs.table(),
+            Memory(self._journal.keep, self._journal.kept),
+            verifier=Verifier(self._config.gateway.id, rules.keys) if rules.require_signature else None,
+            now=lambda: self._timekeeper.date(self._clock.boot, self._clock.boottime()),
+            secure=self._secure,
+            answers_on=lambda name, topic: self._publishers[name].answers_on(topic),
+            answer=lambda name, payload, reply: self._publishers[name].answer(payload, reply.topic, reply.correlation),
+            log=logs.get("commands"),
+        )
+        for name in taking:
+            self._publishers[name].on_incoming = partial(commander.take, name)
+        return commander
+
+    async def _secure(self) -> None:
+        """Have the card keep what was begun; one that stalls does not hold up an alarm siren for long."""
+        if self._securing is None or self._securing.done():
+            self._securing = asyncio.create_task(self._journal.secure(), name="secure")
+        await asyncio.wait({self._securing}, timeout=SECURE_WITHIN)
+
     def _port_of(self, device: Device, driver: ListeningDriver | PollingDriver) -> tuple[str, Any]:
         port = device.port or self._config.ports[device.bus or ""]
         return port.path, port.line or driver.line
@@ -222,6 +286,9 @@ class Agent:
             "status": lambda _request: self._health.document(),
             "resend": resend.verb(self._journal, self._config.uplinks, self._clock),
         }
+        self._note_outputs()
+        self._maintenance.recall()
+        commander = self._commander()
         async with self._world.control(verbs), asyncio.TaskGroup() as group:
             samplers = [
                 group.create_task(supervise(work, self._pipelines[name], self._clock, self._random), name=name)
@@ -239,6 +306,8 @@ class Agent:
                     "watchdog": self._feed_watchdog,
                 }.items()
             ]
+            if commander is not None:
+                services.append(group.create_task(self._keep_going("commands", commander.run), name="commands"))
             publishers = [
                 group.create_task(self._keep_going(f"uplink {name}", publisher.run), name=f"uplink {name}")
                 for name, publisher in self._publishers.items()
@@ -250,6 +319,7 @@ class Agent:
             self._manager.notify("STOPPING=1")
             self._log.info("stopping")
             await self._end(samplers)
+            self._maintenance.stop()
             for pipeline in self._pipelines.values():
                 pipeline.stop()
             for bus in self._buses.values():
@@ -322,10 +392,13 @@ class Agent:
             states = self._health.states()
             if states != last or rest <= 0:
                 last, rest = states, HEALTH_EVERY
-                self._publish("health", self._health.document(), retain=False)
+                self._publish_health_now()
                 self._manager.notify(f"STATUS={self._health.line()}")
             await asyncio.sleep(HEALTH_LOOK)
             rest -= HEALTH_LOOK
+
+    def _publish_health_now(self) -> None:
+        self._publish("health", self._health.document(), retain=False)
 
     def _publish_about(self) -> None:
         gateway = self._config.gateway

@@ -21,6 +21,7 @@ COMMANDS = {
     "run": N_("Run the agent."),
     "check": N_("Check a configuration without running it."),
     "status": N_("Ask the running agent how it is."),
+    "safe": N_("Switch all outputs off after the agent has ended."),
     "journal": N_("Look into the readings that are kept on a card."),
     "drivers": N_("List what can be connected, with its settings."),
     "schema": N_("Print the JSON Schema of the configuration."),

@@ -147,8 +147,11 @@ class EdgeDecoder(Protocol):
 class Output(Protocol):
     """A device on a GPIO output. Times as in `EdgeDecoder`."""
 
-    def set(self, at: float, on: bool) -> list[Item]:
-        """Ask for a state; returns what to report."""
+    def set(self, at: float, on: bool, lasting: float | None = None) -> list[Item]:
+        """Ask for a state; returns what to report.
+
+        `lasting` seconds, at most the longest time, is how long it then stays on, even if it was on already.
+        """
         ...
 
     def level(self) -> bool:
@@ -235,6 +238,7 @@ class OutputSettings(Protocol):
 
     pin: int  # BCM number
     active: str  # the level, "low" or "high", at which the device is on
+    longest_on: float  # seconds that it stays on without being asked again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

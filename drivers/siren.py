@@ -25,7 +25,8 @@ class Settings:
 class Siren:
     """One siren: its state at each change and every `report` seconds; an `Output`.
 
-    Asking for "on" while it is on does not prolong it; asking after it has gone off by itself switches it on again.
+    Asking for "on" while it is on does not prolong it, unless a time is given: that counts from then on. Asking after
+    it has gone off by itself switches it on again.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -33,12 +34,15 @@ class Siren:
         self._off_at: float | None = None  # None while it is off
         self._next_report = 0.0  # the first state goes up at once
 
-    def set(self, at: float, on: bool) -> list[Item]:
-        """Ask for a state; returns it if it changed."""
-        if on == self.level():
-            return []
-        self._off_at = at + self._settings.longest_on if on else None
-        return [self._state(at)]
+    def set(self, at: float, on: bool, lasting: float | None = None) -> list[Item]:
+        """Ask for a state, perhaps for so many seconds; returns it if it changed."""
+        was_on = self.level()
+        if on and (lasting is not None or not was_on):
+            longest = self._settings.longest_on
+            self._off_at = at + (longest if lasting is None else min(lasting, longest))
+        elif not on:
+            self._off_at = None
+        return [self._state(at)] if on != was_on else []
 
     def level(self) -> bool:
         """Tell whether it is on."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from agent.config.model import Config
 
+START_AGAIN = 79  # beyond those of sysexits(3): it ended to take up a new configuration
 ALREADY_RUNNING = 75  # EX_TEMPFAIL of sysexits(3): it may well be that the other one is just about to end
 DEFAULT = "/etc/roadside/gateway.toml"
 LAST_GOOD = "last-good.toml"  # in the state folder: the text of the last configuration that was valid
@@ -62,8 +63,43 @@ def command(path: Path | None, root: Path, overrides: dict[str, str]) -> int:
                 logs.get("agent").error("not_locked", folder=folder, detail=str(error))
         with logs.in_background(), asyncio.Runner() as runner:
             runner.get_loop().set_default_executor(DaemonThreads())
-            runner.run(_run(config, paths, problems))
-    return 0
+            reloading = None
+            if environment().get("NOTIFY_SOCKET"):  # there is a service manager, which starts us again
+                reloading = Reloading(path or paths.under(DEFAULT), overrides)
+            runner.run(_run(config, paths, problems, reloading))
+    return START_AGAIN if reloading is not None and reloading.wanted else 0
+
+
+class Reloading:
+    """Implements `agent.commanding.verbs.Reloading`: the process ends, and begins anew with the new configuration."""
+
+    def __init__(self, path: Path, overrides: Mapping[str, str]) -> None:
+        self.wanted = False
+        self.stop = asyncio.Event()
+        self._path = path
+        self._overrides = overrides
+
+    async def problems(self, sha256: str | None) -> list[str]:
+        """Return all that is wrong with the file, or with its digest; it is read in a thread, samplers go on."""
+        return await asyncio.get_running_loop().run_in_executor(None, self._problems, sha256)
+
+    def restart(self) -> None:
+        """End in order."""
+        self.wanted = True
+        self.stop.set()
+
+    def _problems(self, sha256: str | None) -> list[str]:
+        from hashlib import sha256 as digest
+
+        try:
+            if sha256 is not None and digest(self._path.read_bytes()).hexdigest() != sha256:
+                return [f"{self._path}: is not the file with that sha256"]
+            build(read_file(self._path), overrides=self._overrides)
+        except ConfigError as error:
+            return [str(problem) for problem in error.problems]
+        except OSError as error:
+            return [f"{self._path}: {error.strerror}"]
+        return []
 
 
 def _configuration(path: Path, paths: Paths, overrides: Mapping[str, str]) -> tuple[Config, list[str]]:
@@ -120,16 +156,16 @@ def _keep_good(state: Folder, text: str, log: logs.Log) -> None:
         log.error("last_good_not_kept", detail=str(error))
 
 
-async def _run(config: Config, paths: Paths, problems: list[str]) -> None:
+async def _run(config: Config, paths: Paths, problems: list[str], reloading: Reloading | None) -> None:
     from importlib.metadata import version
 
     from agent.app import Agent
     from agent.host.machine import Machine
 
-    stop = asyncio.Event()
+    stop = reloading.stop if reloading is not None else asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     machine = Machine(config, paths, environment())
-    agent = Agent(config, machine, version=version("roadside"), config_problems=problems)
+    agent = Agent(config, machine, version=version("roadside"), config_problems=problems, reloading=reloading)
     await agent.run(stop)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.config import cross
 from agent.config.devices import device
-from agent.config.model import Clock, Config, Gateway, Journal, Port, Uplink
+from agent.config.model import Clock, Commands, Config, Gateway, Journal, Port, Uplink
 from agent.config.overrides import override
 from agent.config.plain import plain
 from agent.config.problems import ConfigError, Problem, Problems, Source, nearest
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LARGEST = 1 << 20  # bytes; a configuration of a hundred devices has some 20 kB
-SECTIONS = ("gateway", "uplinks", "journal", "clock", "ports", "devices")
+SECTIONS = ("gateway", "uplinks", "journal", "clock", "commands", "ports", "devices")
 IDENTIFIER = r"[a-z0-9]+(?:-[a-z0-9]+)*"  # fit for a topic, a file name and a SenML name (RFC 8428, 4.5.1)
 LONGEST_IDENTIFIER = 63
 
@@ -103,6 +103,7 @@ def _config(document: Mapping[str, Any], problems: Problems) -> Config | None:
         problems.add(("uplinks",), _("is missing: a gateway needs at least one, such as [uplinks.city]"))
     journal = read(Journal, _table(document, "journal", problems), ("journal",), problems)
     clock = read(Clock, _table(document, "clock", problems), ("clock",), problems)
+    commands = read(Commands, _table(document, "commands", problems), ("commands",), problems)
     ports = _each(document, "ports", problems, lambda _name, table, path: read(Port, table, path, problems))
     shared = _table(document, "ports", problems).keys()
     devices = _each(
@@ -114,9 +115,17 @@ def _config(document: Mapping[str, Any], problems: Problems) -> Config | None:
             for name, uplink in uplinks.items()
         }
     cross.check(document, uplinks, ports, devices, problems)
-    if gateway is None or journal is None or clock is None:
+    if gateway is None or journal is None or clock is None or commands is None:
         return None
-    return Config(gateway=gateway, uplinks=uplinks, journal=journal, clock=clock, ports=ports, devices=devices)
+    return Config(
+        gateway=gateway,
+        uplinks=uplinks,
+        journal=journal,
+        clock=clock,
+        commands=commands,
+        ports=ports,
+        devices=devices,
+    )
 
 
 def _gateway(document: Mapping[str, Any], problems: Problems) -> Gateway | None:

@@ -4,6 +4,7 @@ Each field's limits and help stand beside it and serve the reader, the JSON Sche
 object can tell about itself is checked here; what needs a second one is checked in agent/config/cross.py.
 """
 
+import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from agent.i18n import _
 from drivers.contract import N_, Driver, Help, SerialLine
 
 MIB = 1 << 20
+PUBLIC_KEY_SIZE = 32  # bytes of Ed25519: RFC 8032, section 5.1.5
 RESERVED_ALARMS = ("silent", "stuck")  # raised by the agent itself for any device
 BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 WEB_PATH = "/mqtt"  # where brokers take MQTT over WebSocket unless the url says so
@@ -91,6 +93,10 @@ class Uplink:
     devices: Annotated[tuple[str, ...] | None, Len(1), Help(N_("Only these devices go up; all unless given"))] = None
     quantities: Annotated[tuple[str, ...] | None, Len(1), Help(N_("Only these quantities; all unless given"))] = None
     alarms: Annotated[bool, Help(N_("Whether alarms go up, too"))] = True
+    commands: Annotated[bool, Help(N_("Whether commands are taken from this broker"))] = False
+    answers: Annotated[
+        str, Help(N_("Commands may be answered on topics below this, too, besides the gateway's own"))
+    ] = ""
 
     def __post_init__(self) -> None:
         self._check_url()
@@ -109,12 +115,13 @@ class Uplink:
         self._check_certificates()
 
     def _check_prefix(self) -> None:
-        if self.prefix.startswith("/") or self.prefix.endswith("/"):
-            raise WrongError("prefix", _("has no slash at either end"))
-        if self.prefix.startswith("$"):
-            raise WrongError("prefix", _("cannot start with '$': those topics are the broker's own"))
-        if not set(self.prefix).isdisjoint("+#\0"):
-            raise WrongError("prefix", _("cannot contain '+' or '#'"))
+        for key, topic in (("prefix", self.prefix), ("answers", self.answers)):
+            if topic.startswith("/") or topic.endswith("/"):
+                raise WrongError(key, _("has no slash at either end"))
+            if topic.startswith("$"):
+                raise WrongError(key, _("cannot start with '$': those topics are the broker's own"))
+            if not set(topic).isdisjoint("+#\0"):
+                raise WrongError(key, _("cannot contain '+' or '#'"))
 
     def _check_secret(self, secret: str) -> None:
         file, credential = f"{secret}_file", f"{secret}_credential"
@@ -242,6 +249,23 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Commands:
+    """Whom commands are taken from, besides what the broker's access rules say."""
+
+    require_signature: Annotated[bool, Help(N_("Whatever changes something must be signed"))] = False
+    keys: Annotated[
+        Mapping[str, str], Help(N_("Ed25519 public keys by name, 32 bytes in base64, whose signatures are trusted"))
+    ] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for key in self.keys.values():
+            if not _is_public_key(key):
+                raise WrongError("keys", _("a public key is 32 bytes, written in base64: 43 letters and a '='"))
+        if self.require_signature and not self.keys:
+            raise WrongError("require_signature", _("needs 'keys': without one nobody could sign"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
     """A serial port."""
 
@@ -336,8 +360,16 @@ class Config:
     uplinks: Mapping[str, Uplink]
     journal: Journal = field(default_factory=Journal)
     clock: Clock = field(default_factory=Clock)
+    commands: Commands = field(default_factory=Commands)
     ports: Mapping[str, Port] = field(default_factory=dict)
     devices: Mapping[str, Device] = field(default_factory=dict)
+
+
+def _is_public_key(text: str) -> bool:
+    try:
+        return len(binascii.a2b_base64(text, strict_mode=True)) == PUBLIC_KEY_SIZE
+    except ValueError:
+        return False
 
 
 def _is_plain_name(name: str) -> bool:

@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from agent.config.devices import PORT_HELP, Common
 from agent.config.hints import example
 from agent.config.load import IDENTIFIER, LONGEST_IDENTIFIER
-from agent.config.model import Clock, Gateway, Journal, Port, Rules, Uplink
+from agent.config.model import Clock, Commands, Gateway, Journal, Port, Rules, Uplink
 from agent.config.tables import mirror
 from agent.i18n import _
 from drivers import registry
@@ -33,6 +33,7 @@ def schema() -> Schema:
         "Uplink": mirror(Uplink, frozenset({"id"})),
         "Journal": mirror(Journal),
         "Clock": mirror(Clock),
+        "Commands": mirror(Commands),
         "Port": mirror(Port),
         "Rules": mirror(Rules),
         "Common": mirror(Common),
@@ -62,6 +63,7 @@ def schema() -> Schema:
             "uplinks": {**_named("Uplink"), "minProperties": 1},
             "journal": {"$ref": "#/$defs/Journal"},
             "clock": {"$ref": "#/$defs/Clock"},
+            "commands": {"$ref": "#/$defs/Commands"},
             "ports": _named("Port"),
             "devices": _named("Device"),
         },

@@ -1,9 +1,9 @@
-"""Drives a device on a GPIO output: a siren that sounds while certain devices have an alarm."""
+"""Drives a device on a GPIO output: a siren that sounds while certain devices have an alarm, or somebody orders it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from agent.config.model import RESERVED_ALARMS
 
@@ -14,34 +14,64 @@ if TYPE_CHECKING:
     from drivers.contract import GpioPorts, OutputDriver, OutputSettings
 
 
+class Call(NamedTuple):
+    """What the output shall be."""
+
+    on: bool
+    lasting: float | None = None  # seconds; None: as long as it may
+    obeyed: asyncio.Future[None] | None = None  # of somebody who waits for it
+
+
 class Sounding:
-    """Which alarms call for an output to be on."""
+    """Who calls for an output to be on: alarms, and whoever gives orders."""
 
     def __init__(self) -> None:
         self.called = asyncio.Event()
-        self._calls: list[bool] = []
+        self._calls: list[Call] = []
         self._ids: set[str] = set()
 
     def hear(self, event: AlarmEvent) -> None:
         """Take note of an alarm that was raised or cleared."""
         if event.alarm in RESERVED_ALARMS:
             return  # a broken sensor is no reason to wake the neighbourhood
+        if event.test:
+            return
         if event.raised:
             self._ids.add(event.id)
-            self._calls.append(True)
+            self._calls.append(Call(on=True))
         elif event.id in self._ids:
             self._ids.remove(event.id)
             if self._ids:
                 return  # another alarm stands; the output may have timed out meanwhile, and stays as it is
-            self._calls.append(False)
+            self._calls.append(Call(on=False))
         self.called.set()
 
-    def calls(self) -> list[bool]:
+    async def order(self, on: bool, lasting: float | None) -> None:
+        """Have the output switched, and return when the pin has followed. Cancelled before that, it never happened.
+
+        What is switched off by order stays off until another alarm is raised.
+        """
+        if not on:
+            self._ids.clear()
+        call = Call(on, lasting, asyncio.get_running_loop().create_future())
+        self._calls.append(call)
+        self.called.set()
+        try:
+            if call.obeyed is not None:
+                await call.obeyed
+        finally:
+            if call in self._calls:
+                self._calls.remove(call)
+
+    def calls(self) -> list[Call]:
         """Return what the output was called to be, and is not yet."""
         return list(self._calls)
 
     def obeyed(self, count: int) -> None:
         """Forget so many calls: the pin has followed them."""
+        for call in self._calls[:count]:
+            if call.obeyed is not None and not call.obeyed.done():
+                call.obeyed.set_result(None)
         del self._calls[:count]
         if not self._calls:
             self.called.clear()
@@ -49,7 +79,7 @@ class Sounding:
     def repeat(self) -> None:
         """Call anew for what stands: the pin was lost, and nobody knows what the siren has done since."""
         if self._ids and not self._calls:
-            self._calls.append(True)
+            self._calls.append(Call(on=True))
             self.called.set()
 
 
@@ -67,8 +97,8 @@ async def drive(pipeline: Pipeline, driver: OutputDriver, sounding: Sounding, gp
             now = clock.boottime()
             items = output.tick(now / 1e9)
             calls = sounding.calls()
-            for on in calls:
-                items = [*items, *output.set(now / 1e9, on)]
+            for call in calls:
+                items = [*items, *output.set(now / 1e9, call.on, call.lasting)]
             line.write(output.level())
             sounding.obeyed(len(calls))
             pipeline.take(items, now)

@@ -111,3 +111,8 @@ async def poll(pipeline: Pipeline, driver: PollingDriver, bus: Bus, every: float
         # At a steady pace; what was missed while the bus was busy is not made up for.
         due = max(due + round(every * 1e9), clock.boottime())
         await asyncio.sleep((due - clock.boottime()) / 1e9)
+
+
+async def ask_once(pipeline: Pipeline, driver: PollingDriver, bus: Bus) -> None:
+    """Ask the device now, between the turns of `poll`; raises PortError."""
+    await bus.converse(driver.make(pipeline.device.settings).poll(), pipeline.take)

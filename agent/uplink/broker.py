@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from agent.uplink.x509 import Validity
@@ -66,6 +66,18 @@ class Will:
     content_type: str
 
 
+class Incoming(NamedTuple):
+    """A message that came in."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    response_topic: str | None  # this and the next two: of MQTT 5 alone
+    correlation: bytes | None  # to be sent back with the answer
+    properties: Mapping[str, str]  # of the user
+    acknowledge: Callable[[], object]  # to be called when it has been dealt with; harmless when the link is gone
+
+
 class Papers:
     """What the two sides of a link identify themselves with, and whether ours has been renewed."""
 
@@ -84,12 +96,26 @@ class Link(Protocol):
     lost: Future[LinkError]  # resolves with the reason as soon as the connection is gone
 
     def publish(
-        self, topic: str, payload: bytes, *, retain: bool, properties: Mapping[str, str], content_type: str
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool,
+        properties: Mapping[str, str],
+        content_type: str,
+        correlation: bytes | None = None,
     ) -> Future[int]:
-        """Send at least once (QoS 1).
+        """Send at least once (QoS 1); `correlation` tells whoever asked what is being answered.
 
         The future resolves with the reason code of the acknowledgement: 0, or NO_SUBSCRIBERS; always 0 with MQTT
         3.1.1, which has none. It raises RefusedError for a refusal, and LinkError at once when the connection goes.
+        """
+        ...
+
+    def subscribe(self, topic_filter: str, take: Callable[[Incoming], None]) -> Future[int]:
+        """Have `take` called with what comes in, on the loop; at least once each, and never so many at a time.
+
+        The future resolves with the reason code, and raises as that of `publish` does.
         """
         ...
 

@@ -21,26 +21,28 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from agent.uplink import credentials, dial, faults, tls, x509
+from agent.uplink import credentials, dial, faults, inbound, tls, x509
 from agent.uplink.broker import Holder, LinkError, Papers, RefusedError
 from agent.uplink.credentials import Files
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     import paho.mqtt.client as paho
     from paho.mqtt.reasoncodes import ReasonCode
 
     from agent.config.model import Uplink
-    from agent.uplink.broker import Link, Will
+    from agent.uplink.broker import Incoming, Link, Will
     from agent.uplink.credentials import Secrets
     from agent.uplink.websocket import WebSocket
     from agent.uplink.x509 import Validity
 
 CONNECT_WITHIN = 8.0  # seconds for the network, and again for the login: TLS over a poor mobile link takes its time
 LOOK_EVERY = 60.0  # seconds between looks at the files with secrets and certificates
+FRESH = 20.0  # seconds: brokers close a connection over which nobody logs in
 SETTLE = 2.0  # seconds within which a broker refuses a certificate that it does not like
 RECEIVE_MAXIMUM = 65_535  # MQTT 5, section 3.2.2.3.3: the limit of a broker that names none
 PACKET_TOO_LARGE = 0x95
@@ -57,6 +59,7 @@ class _Line(NamedTuple):
     secrets: Secrets
     mark: bytes  # of the files that those came from
     below: socket.socket  # what a WebSocket stands on; otherwise the same socket
+    opened: float  # by the loop's clock
 
 
 class MqttBroker:
@@ -81,7 +84,7 @@ class MqttBroker:
     @asynccontextmanager
     async def connect(self, will: Will | None) -> AsyncIterator[Link]:
         """Open a link; raises LinkError. Secrets and certificates are read each time: new ones need no restart."""
-        line, self._ahead = self._ahead or await self._open(), None
+        line = self._take_ahead() or await self._open()
         try:
             with closing(line.sock):
                 client = _Client(self._uplink, line.secrets.password, will, line.sock)
@@ -100,6 +103,14 @@ class MqttBroker:
         except BaseException:  # whoever leaves in order comes back for it
             self._forget_ahead()
             raise
+
+    def _take_ahead(self) -> _Line | None:
+        ahead = self._ahead
+        if ahead is None or asyncio.get_running_loop().time() - ahead.opened > FRESH:
+            self._forget_ahead()
+            return None
+        self._ahead = None
+        return ahead
 
     def _forget_ahead(self) -> None:
         if self._ahead is not None:
@@ -131,7 +142,7 @@ class MqttBroker:
                 on_failure.pop_all()
         except OSError as error:
             raise faults.of_dialling(error, self._where) from error
-        return _Line(sock, secrets, mark, below)
+        return _Line(sock, secrets, mark, below, asyncio.get_running_loop().time())
 
     def _read_files(self) -> tuple[bytes, Secrets]:
         mark = credentials.mark(self._files)  # first: what changes meanwhile is seen at the next look
@@ -189,12 +200,17 @@ class _Client(aiomqtt.Client):
             keepalive=max(1, round(uplink.keepalive)),
             max_inflight_messages=uplink.window,
             logger=_SILENT,
+            properties=inbound.limits() if uplink.commands and self.mqtt5 else None,
+            clean_start=not (uplink.commands and self.mqtt5),
         )
+        self._client.manual_ack_set(uplink.commands)
         self._client._create_socket = lambda: sock  # type: ignore[method-assign,assignment,return-value] # noqa: SLF001 - paho opens only blocking ones
         self.receive_maximum = RECEIVE_MAXIMUM
         self.maximum_packet_size: int | None = None
         self.acks: dict[int, asyncio.Future[int]] = {}  # by packet id
         self.gone = self._disconnected
+        self._take: Callable[[Incoming], None] | None = None
+        self._early: list[Incoming] = []  # of a session that goes on, before anybody has asked for it
 
     async def login(self) -> None:
         """Say who we are and wait for the answer; raises aiomqtt.MqttError."""
@@ -222,8 +238,22 @@ class _Client(aiomqtt.Client):
         info = self._client.publish(topic, payload, 1, retain, properties)
         if info.rc != 0:
             raise aiomqtt.MqttCodeError(info.rc, "publish")
-        future = self._loop.create_future()
-        self.acks[info.mid] = future
+        return self._answer_to(info.mid)
+
+    def listen(self, topic_filter: str, take: Callable[[Incoming], None]) -> asyncio.Future[int]:
+        """Ask for what comes in and return what the broker's answer resolves; raises aiomqtt.MqttError."""
+        self._take = take
+        for early in self._early:
+            take(early)
+        self._early.clear()
+        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND) if self.mqtt5 else None
+        code, mid = self._client.subscribe(topic_filter, 1, options)
+        if code != 0 or mid is None:
+            raise aiomqtt.MqttCodeError(code, "subscribe")
+        return self._answer_to(mid)
+
+    def _answer_to(self, mid: int) -> asyncio.Future[int]:
+        future = self.acks[mid] = self._loop.create_future()
         return future
 
     # --- called by paho, always on the loop: the socket is never touched from elsewhere
@@ -260,6 +290,26 @@ class _Client(aiomqtt.Client):
         reason_code: ReasonCode,
         properties: Properties,  # noqa: ARG002
     ) -> None:
+        self._settle(mid, reason_code)
+
+    def _on_subscribe(
+        self,
+        client: paho.Client,  # noqa: ARG002
+        userdata: Any,  # noqa: ANN401, ARG002 - paho's own signature
+        mid: int,
+        reason_codes: list[ReasonCode],
+        properties: Properties | None = None,  # noqa: ARG002
+    ) -> None:
+        self._settle(mid, reason_codes[0])
+
+    def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:  # noqa: ANN401, ARG002
+        one = inbound.incoming(client, message)
+        if self._take is not None:
+            self._take(one)
+        elif len(self._early) < inbound.MOST_AT_ONCE:
+            self._early.append(one)
+
+    def _settle(self, mid: int, reason_code: ReasonCode) -> None:
         future = self.acks.pop(mid, None)
         if future is None or future.done():
             return
@@ -289,13 +339,28 @@ class _Link:
         client.gone.add_done_callback(self._on_gone)
 
     def publish(
-        self, topic: str, payload: bytes, *, retain: bool, properties: Mapping[str, str], content_type: str
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool,
+        properties: Mapping[str, str],
+        content_type: str,
+        correlation: bytes | None = None,
     ) -> asyncio.Future[int]:
         packed = _properties(PacketTypes.PUBLISH, properties, content_type) if self._client.mqtt5 else None
+        if packed is not None and correlation is not None:
+            packed.CorrelationData = correlation
         if self._too_large(topic, payload, packed):
             return _failed(RefusedError(PACKET_TOO_LARGE, "Packet too large"))
         try:
             return self._client.send(topic, payload, retain=retain, properties=packed)
+        except aiomqtt.MqttError as error:
+            return _failed(faults.of_loss(error, self._where, self._uplink.client_id))
+
+    def subscribe(self, topic_filter: str, take: Callable[[Incoming], None]) -> asyncio.Future[int]:
+        try:
+            return self._client.listen(topic_filter, take)
         except aiomqtt.MqttError as error:
             return _failed(faults.of_loss(error, self._where, self._uplink.client_id))
 

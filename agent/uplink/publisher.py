@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from agent.backoff import Backoff
 from agent.i18n import _
 from agent.journal.pack import Lane
+from agent.uplink.answers import DID, AnswerQueue
 from agent.uplink.broker import LinkError, LinkFault, Will
 from agent.uplink.pump import Pump, Tally
 from agent.uplink.queues import JSON, Document, DocumentQueue, PackQueue, Queue
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from agent.journal.pack import Outbox, Pack
     from agent.logs import Log
     from agent.seams import Random
-    from agent.uplink.broker import Broker, Holder, Link, Papers
+    from agent.uplink.broker import Broker, Holder, Incoming, Link, Papers
     from agent.uplink.route import Backup
     from agent.uplink.x509 import Validity
 
@@ -106,9 +107,11 @@ class Publisher:
         self._reports = Reports(log, uplink.id)
         self._backoff = Backoff(random)
         self._documents = DocumentQueue(random)
+        self._answers = AnswerQueue(random)
+        self.on_incoming: Callable[[Incoming], None] | None = None  # set it before `run`: commands are listened to
         self._lanes = [PackQueue(lane, outbox, encode, uplink.live_within, random) for lane in Lane]
         alarms, *others = self._lanes
-        self._queues: tuple[Queue, ...] = (alarms, self._documents, *others)
+        self._queues: tuple[Queue, ...] = (alarms, self._answers, self._documents, *others)
         self._tally = Tally()
         self._pump: Pump | None = None
         self._wake = asyncio.Event()
@@ -125,6 +128,20 @@ class Publisher:
         A retained one is published again on every connection.
         """
         self._documents.put(name, Document(payload, retain))
+        self._wake.set()
+
+    def answers_on(self, topic: str) -> bool:
+        """Return whether a commander may have its answers there: nobody makes this gateway publish anywhere else."""
+        own = self._topics + DID
+        allowed = self._uplink.answers
+        is_ours = topic == own or topic.startswith((own + "/", *((allowed + "/",) if allowed else ())))
+        return is_ours and set(topic).isdisjoint("+#\0")
+
+    def answer(self, payload: bytes, topic: str | None, correlation: bytes | None) -> None:
+        """Answer a command on `did`, and where it wanted that."""
+        self._answers.put(payload, "", correlation)
+        if topic is not None and topic != self._topics + DID:
+            self._answers.put(payload, topic, correlation)
         self._wake.set()
 
     def poke(self) -> None:
@@ -215,6 +232,9 @@ class Publisher:
         self._trouble = None
         self._enter(State.ONLINE)
         self._reports.link_up(link.window)
+        if self.on_incoming is not None:
+            subscribed = link.subscribe(self._topics + "do/+", self.on_incoming)
+            subscribed.add_done_callback(self._reports.subscribed)
         try:
             async with self._route.watching_first(link):
                 await self._pump.run()

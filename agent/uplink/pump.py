@@ -140,11 +140,12 @@ class Pump:
     def _send(self, sent: _Sent, now: float) -> None:
         message = sent.message
         future = self._link.publish(
-            self._topics + message.name,
+            message.topic or self._topics + message.name,
             message.payload,
             retain=message.retain,
             properties={} if message.source is None else self._properties,
             content_type=message.content_type,
+            correlation=message.correlation,
         )
         self._tally.published += 1
         self._window.add(future, sent, len(message.payload), now)

@@ -37,6 +37,8 @@ class Message(NamedTuple):
     content_type: str
     retain: bool = False
     source: Place | None = None
+    topic: str = ""  # the whole of it, where it is not one of the gateway's own
+    correlation: bytes | None = None
 
 
 class Queue(ABC):

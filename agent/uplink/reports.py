@@ -6,10 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from agent.logs import Repeats
+from agent.uplink.broker import RefusedError
 
 if TYPE_CHECKING:
     from agent.logs import Log
-    from agent.uplink.broker import LinkError, LinkFault, RefusedError
+    from agent.uplink.broker import LinkError, LinkFault
 
 
 class Reports:
@@ -42,6 +43,14 @@ class Reports:
             self._log.warning(
                 "link_down", uplink=self._uplink, fault=error.fault, message=error, retry_in=retry_in, times=times
             )
+
+    def subscribed(self, answer: asyncio.Future[int]) -> None:
+        """The broker has answered whether commands will come."""
+        error = answer.exception()
+        if error is None:
+            self._log.info("commands_open", uplink=self._uplink)
+        elif isinstance(error, RefusedError):
+            self._log.error("commands_refused", uplink=self._uplink, reason=error)  # by the broker's access rules
 
     def refused(self, topic: str, refusal: RefusedError) -> None:
         """The broker refused what was published on a topic."""

@@ -1,0 +1,65 @@
+"""`roadside safe`: switches off what a dead agent may have left on; systemd runs it whenever the agent has ended."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from agent import outputs
+from agent.commands import root_option
+from agent.host.disk import Folder
+from agent.host.environment import environment
+from agent.host.lock import TakenError, held
+from agent.host.paths import Paths
+from agent.i18n import _
+from drivers.contract import PortError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUNNING = 75  # EX_TEMPFAIL of sysexits(3), as `roadside run` says it
+FAILED = 1
+
+
+@click.command(
+    help=_(
+        "Switch all outputs off after the agent has ended, however it ended. It needs no configuration: the agent "
+        "writes down what it drives. systemd runs this (ExecStopPost=)."
+    )
+)
+@root_option
+def command(root: Path) -> int:
+    """Make the outputs safe."""
+    paths = Paths(root, environment())
+    try:
+        with held(paths.runtime):
+            return _make_all_safe(paths)
+    except TakenError as error:
+        text = _("the agent is running (process {process}), and its outputs are its own; nothing was done")
+        click.echo(text.format(process=error.process), err=True)
+        return RUNNING
+    except (OSError, ValueError) as error:
+        click.echo(_("cannot find out which outputs there are: {error}").format(error=error), err=True)
+        return FAILED
+
+
+def _make_all_safe(paths: Paths) -> int:
+    pins = outputs.noted(Folder(paths.runtime / "young"))
+    if not pins:
+        return 0
+    from drivers.ports.gpio import GpiozeroPorts  # slow to import
+
+    status = 0
+    # No time is ever asked for: nothing here is an input.
+    with closing(GpiozeroPorts(lambda: 0.0, devices=paths.under("/dev"))) as gpio:
+        for pin in pins:
+            try:
+                outputs.make_safe(gpio, pin)
+            except PortError as error:
+                click.echo(f"{pin.device}: {error}", err=True)
+                status = FAILED
+            else:
+                click.echo(_("{device}: off (GPIO {pin})").format(device=pin.device, pin=pin.pin))
+    return status
