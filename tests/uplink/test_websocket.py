@@ -16,6 +16,7 @@ from agent.uplink.broker import LinkError, LinkFault, Will
 from agent.uplink.credentials import Files
 from agent.uplink.mqtt import MqttBroker
 from agent.uplink.websocket import BINARY, CLOSE, PING, Opening, WebSocket, WebSocketError, frame
+from tests.brokers import free_port
 from tests.uplink.authority import Authority
 from tests.uplink.outbox import MemoryOutbox, publisher, uplink
 from tests.uplink.relay import Relay
@@ -111,6 +112,41 @@ async def test_a_backlog_goes_through(mosquitto: MosquittoFactory):
             await until(lambda: len(outbox.finished) == 200)
             await until(lambda: relay.pongs > 100)
     assert [pack.first for pack in outbox.finished] == list(range(1, 201))
+
+
+IOTCORE = """\
+id = 0
+[router]
+id = 0
+max_connections = 10
+max_outgoing_packet_count = 200
+max_segment_size = 1048576
+max_segment_count = 10
+[ws.1]
+name = "web"
+listen = "127.0.0.1:{port}"
+next_connection_delay_ms = 1
+[ws.1.connections]
+connection_timeout_ms = 60000
+max_payload_size = 100000
+max_inflight_count = 100
+"""
+
+
+async def test_iotcore_takes_it_with_mqtt_311(tmp_path: Path):
+    iotcore = pytest.importorskip("iotcore")
+    port, settings = free_port(), tmp_path / "broker.toml"
+    settings.write_text(IOTCORE.format(port=port))
+    broker, outbox = iotcore.Broker(config_path=str(settings)), MemoryOutbox()
+    await asyncio.to_thread(broker.start)
+    try:
+        configured = uplink(f"ws://127.0.0.1:{port}", protocol="3.1.1")
+        async with running(publisher(configured, outbox, MqttBroker(configured))):
+            for _ in range(50):
+                outbox.put(Lane.HISTORY, size=3000)
+            await until(lambda: len(outbox.finished) == 50)
+    finally:
+        await asyncio.to_thread(broker.stop)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # the relay's own side of TLS
