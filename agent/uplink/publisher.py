@@ -199,10 +199,10 @@ class Publisher:
         self._enter(State.CONNECTING)
         up_since: float | None = None
         try:
-            self._route.trying(self._now())
-            async with self._route.broker.connect(
-                Will(self._topics + STATUS, self._status(Presence.LOST), JSON)
-            ) as link:
+            if self._route.trying(self._now()):
+                self._reports.moved(self._route.name)
+            will = Will(self._topics + STATUS, self._status(Presence.LOST), JSON)
+            async with self._route.broker.connect(will) as link:
                 up_since = self._now()
                 await self._serve(link)
             return None, self._now() - up_since
