@@ -19,6 +19,7 @@ from contextlib import ExitStack, asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiomqtt
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
@@ -201,7 +202,8 @@ class _Client(aiomqtt.Client):
             max_inflight_messages=uplink.window,
             logger=_SILENT,
             properties=inbound.limits() if uplink.commands and self.mqtt5 else None,
-            clean_start=not (uplink.commands and self.mqtt5),
+            # paho knows the word for MQTT 5 alone, and refuses any but its own default with 3.1.1
+            clean_start=False if uplink.commands and self.mqtt5 else MQTT_CLEAN_START_FIRST_ONLY,
         )
         self._client.manual_ack_set(uplink.commands)
         self._client._create_socket = lambda: sock  # type: ignore[method-assign,assignment,return-value] # noqa: SLF001 - paho opens only blocking ones
