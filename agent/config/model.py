@@ -171,9 +171,11 @@ class Uplink:
             raise WrongError("backup_url", _("is the same broker as 'url'"))
         if self.backup_url is not None:
             try:
-                replace(self, url=self.backup_url, backup_url=None)
+                backup = replace(self, url=self.backup_url, backup_url=None)
             except WrongError as error:
                 raise WrongError("backup_url" if error.key == "url" else error.key, str(error)) from None
+            if backup.tls != self.tls:
+                raise WrongError("backup_url", _("must be encrypted if 'url' is, and only then"))
 
     @property
     def brokers(self) -> "tuple[Uplink, ...]":
