@@ -248,8 +248,11 @@ class _Client(aiomqtt.Client):
         for early in self._early:
             take(early)
         self._early.clear()
-        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND) if self.mqtt5 else None
-        code, mid = self._client.subscribe(topic_filter, 1, options)
+        if self.mqtt5:
+            options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+            code, mid = self._client.subscribe(topic_filter, options=options)
+        else:
+            code, mid = self._client.subscribe(topic_filter, 1)
         if code != 0 or mid is None:
             raise aiomqtt.MqttCodeError(code, "subscribe")
         return self._answer_to(mid)
