@@ -61,6 +61,9 @@ class Tidying:
 
     async def tidy(self) -> None:
         """Remove segments that every uplink has delivered, and the oldest ones for which there is no room."""
+        for segment in self._card.segments[-1:]:  # it stays on the card to be filled, and need not stay in memory
+            if not self._stock.is_needed(segment):
+                self._fetching.drop(segment.name)
         going = [segment for segment in self._card.segments[:-1] if not self._stock.is_needed(segment)]
         await self._keep_quotas(going)
         await self._make_room(going)

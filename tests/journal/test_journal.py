@@ -218,6 +218,21 @@ async def test_segments_that_every_uplink_has_are_removed_and_the_newest_snapsho
     assert bench.open().kept("rain-1") == 12
 
 
+async def test_a_backlog_that_has_gone_up_is_not_held_in_memory_with_the_segment_that_is_still_being_filled(bench):
+    before = bench.open()
+    before.append(Stream.TELEMETRY, bench.readings(5))
+    await before.commit()
+    bench.power_cut()
+    journal = bench.open(pack_within=0)
+    outbox = journal.outbox("city")
+    packs = await fetched(journal, outbox)
+    assert journal._fetching._there
+    for pack in packs:
+        outbox.done(pack)
+    await journal.commit()
+    assert not journal._fetching._there
+
+
 async def test_beyond_the_limit_the_oldest_telemetry_goes_into_the_ledger_and_alarms_stay(bench):
     journal = bench.open(limit=1 << 20, young_limit=1 << 18, pack_size=1000)
     journal.append(Stream.ALARM, [AlarmEvent("panic-1", "pressed", bench.clock.now, "f" * 16, raised=True)])
