@@ -28,6 +28,7 @@ class PinBoard:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.pulls: dict[int, str] = {}  # of the inputs that are claimed now
+        self.persistent = False  # outputs keep their level when nobody drives them, as with Raspberry Pi's kernels
         self._levels: dict[int, bool] = {}
         self._outputs: dict[int, bool] = {}
         self._watchers: dict[int, list[Callable[[bool, float], None]]] = {}
@@ -153,7 +154,7 @@ class PinBoard:
         self.pulls.pop(pin, None)
         if self._heard_since.pop(pin, None) is not None:
             self._deaf_since[pin] = time.time()
-        if pin in self._outputs:
+        if pin in self._outputs and not self.persistent:
             self._output(pin, level=False)  # the hardware pull takes over
             del self._outputs[pin]
 

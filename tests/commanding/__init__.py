@@ -1,0 +1,1 @@
+"""Commands: what is read, remembered, refused and done."""
