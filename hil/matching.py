@@ -124,8 +124,9 @@ def _pair(
     choices = _choices(emissions, readings, tolerance)
     owner: dict[int, int] = {}  # reading -> emission
     held: dict[int, int] = {}  # emission -> reading
+    dead: set[int] = set()  # readings from which no free one can be reached, now or later
     for index in sorted(range(len(emissions)), key=lambda index: (index in unheard, index)):
-        _augment(index, choices, owner, held)
+        _augment(index, choices, owner, held, dead)
     matches.received.update(held)
     return [reading for place, reading in enumerate(readings) if place not in owner]
 
@@ -165,14 +166,16 @@ def _rung(one: Emission | Received, step: float) -> int | tuple[object, ...]:
     return round(one.value / step)
 
 
-def _augment(root: int, choices: Sequence[Sequence[int]], owner: dict[int, int], held: dict[int, int]) -> None:
+def _augment(
+    root: int, choices: Sequence[Sequence[int]], owner: dict[int, int], held: dict[int, int], dead: set[int]
+) -> None:
     """Find a reading for one emission, if need be by giving others another one of theirs."""
     asked_by: dict[int, int] = {}  # reading -> the emission that would take it
     queue = deque([root])
     while queue:
         emission = queue.popleft()
         for reading in choices[emission]:
-            if reading in asked_by:
+            if reading in asked_by or reading in dead:
                 continue
             asked_by[reading] = emission
             if reading in owner:
@@ -184,6 +187,7 @@ def _augment(root: int, choices: Sequence[Sequence[int]], owner: dict[int, int],
                 owner[free] = taker
                 held[taker], free = free, held.get(taker)
             return
+    dead.update(asked_by)
 
 
 def _explain(reading: Received, emissions: Sequence[Emission], tolerance: float, matches: Matches) -> None:
