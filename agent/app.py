@@ -16,7 +16,8 @@ from agent.disclosure import part_for
 from agent.gnss import Gnss
 from agent.health import Health
 from agent.journal.journal import Journal
-from agent.readings import Anchor, Stream
+from agent.memories import read_anchors, read_boots
+from agent.readings import Stream
 from agent.sampler.listen import listen
 from agent.sampler.pipeline import Pipeline
 from agent.sampler.poll import Bus, ask_once, poll
@@ -113,15 +114,24 @@ class Agent:
 
     def _recall(self) -> None:
         """Take up what the last run left: its anchors and, if it was in this boot, its open tallies."""
-        self._timekeeper.recall(Anchor(*fields) for fields in self._journal.kept("anchors") or [])
-        self._timekeeper.recall_boots(tuple(fields) for fields in self._journal.kept("boots") or [])
-        same_boot = self._journal.kept("boot") == self._clock.boot
-        for device in self._config.devices:
-            memory = self._journal.kept(f"withheld/{device}")
-            if memory and same_boot:
-                self._withheld.recall(device, memory)
+        self._take_up("anchors", lambda kept: self._timekeeper.recall(read_anchors(kept)))
+        self._take_up("boots", lambda kept: self._timekeeper.recall_boots(read_boots(kept)))
+        if self._journal.kept("boot") == self._clock.boot:
+            for device in self._config.devices:
+                self._take_up(f"withheld/{device}", partial(self._withheld.recall, device))
         self._journal.keep("boot", self._clock.boot)
         self._journal.keep("gateway", self._config.gateway.id)  # so that a card that is carried home says whose it is
+
+    def _take_up(self, name: str, take: Callable[[Any], None]) -> None:
+        """Take up a kept value; one of another shape, of another version perhaps, must not end the start."""
+        kept = self._journal.kept(name)
+        if kept is None:
+            return
+        try:
+            take(kept)
+        except ValueError as error:
+            self._log.warning("memory_unreadable", memory=name, detail=str(error))
+            self._journal.keep(name, None)
 
     def _pipeline(self, device: Device) -> Pipeline:
         return Pipeline(

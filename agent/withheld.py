@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from agent.memories import LARGEST
 from agent.readings import LedgerEntry
 
 
@@ -68,15 +69,19 @@ class Withheld:
         tallies = self._tallies.get(device, {})
         return [[*key, tally.count, tally.since, tally.until] for key, tally in tallies.items()]
 
-    def recall(self, device: str, memory: list[object]) -> None:
+    def recall(self, device: str, memory: object) -> None:
         """Take up, before the first `add`, what an earlier run of this boot left open.
 
         Raises ValueError, and takes up nothing, if this is not what `memory` returned.
         """
         tallies: dict[Key, Tally] = {}
+        if not isinstance(memory, list):
+            raise ValueError(f"{device}: not tallies of withheld measurements: {memory!r:.80}")
         for row in memory:
             match row:
-                case [str(quantity), str(why), int(count), int(since), int(until)]:
+                case [str(quantity), str(why), int(count), int(since), int(until)] if (
+                    0 < count < LARGEST and 0 <= since <= until < LARGEST
+                ):
                     tallies[Key(quantity, why)] = Tally(count, since, until)
                 case _:
                     raise ValueError(f"{device}: not a tally of withheld measurements: {row!r}")

@@ -10,22 +10,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from agent.journal.inspect import UnsoundError, body_of
 from agent.journal.packing import weight
 from agent.journal.ranges import Ranges
 from agent.journal.state import LEDGERED
+from agent.memories import read_anchors, read_settled
 from agent.readings import LedgerEntry, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from agent.journal.inspect import Inspection
     from agent.journal.journal import Journal
     from agent.journal.pack import Pack
     from agent.journal.state import Key
     from agent.seams import Disk
+
+T = TypeVar("T")
 
 BATCH = 256 << 10  # bytes
 IMPORTED = "imported"  # kept: by epoch and stream, the number up to which an import has settled everything
@@ -57,7 +60,7 @@ class Import:
         self._found = found
         self._card = card
         self._sound: dict[Key, Ranges] = defaultdict(Ranges)
-        self._settled: dict[str, dict[str, int]] = dict(journal.kept(IMPORTED) or {})
+        self._settled = _or_none(read_settled, journal.kept(IMPORTED)) or {}
         self.cargo = Cargo()
 
     def plan(self) -> Cargo:
@@ -99,7 +102,7 @@ class Import:
             for name in sorted(names & kept.keys()):
                 if self._journal.kept(name) is None:
                     self._journal.keep(name, kept[name])
-            self._merge("anchors", kept.get("anchors") or [])
+            self._merge("anchors", kept.get("anchors"))
             for key in self._found.numbered():
                 epoch, stream = key
                 of_epoch = self._settled.setdefault(epoch, {})
@@ -108,7 +111,7 @@ class Import:
                 of_epoch = self._settled.setdefault(self._found.state.epoch, {})
                 for stream in Stream:  # also of those that no number was used of
                     of_epoch.setdefault(stream.value, 0)
-            self._journal.keep(IMPORTED, {**(kept.get(IMPORTED) or {}), **self._settled})
+            self._journal.keep(IMPORTED, {**(_or_none(read_settled, kept.get(IMPORTED)) or {}), **self._settled})
         return entries
 
     # --- packs -----------------------------------------------------------------------------------------------------
@@ -195,13 +198,22 @@ class Import:
         """Return the number up to which an earlier import has settled an epoch and stream; -1 if there was none."""
         return self._settled.get(key[0], {}).get(key[1].value, -1)
 
-    def _merge(self, name: str, rows: Iterable[list[Any]]) -> None:
-        """Add anchors, boot and boottime first, to those that are kept."""
-        ours: list[list[Any]] = self._journal.kept(name) or []
-        known = {(row[0], row[1]) for row in ours}
-        new = [row for row in rows if (row[0], row[1]) not in known]
+    def _merge(self, name: str, theirs: object) -> None:
+        """Add anchors to those that are kept."""
+        ours = _or_none(read_anchors, self._journal.kept(name)) or []
+        known = {(anchor.boot, anchor.at) for anchor in ours}
+        new = [anchor for anchor in _or_none(read_anchors, theirs) or [] if (anchor.boot, anchor.at) not in known]
         if new:
-            self._journal.keep(name, [*new, *ours])
+            rows = [[one.boot, one.at, one.utc, one.uncertainty, one.source] for one in [*new, *ours]]
+            self._journal.keep(name, rows)
+
+
+def _or_none(read: Callable[[object], T], kept: object) -> T | None:
+    """Read what was kept; None where it is not of the shape that this version keeps."""
+    try:
+        return read(kept)
+    except ValueError:
+        return None
 
 
 def _first(pack: Pack) -> int:

@@ -123,16 +123,16 @@ def restore(data: bytes) -> State:
     fields = decode(data)
     try:
         state = State(epoch=fields["epoch"], boot=fields["boot"])
-        state.kept = fields.get("kept", {})
-        state.clean = fields.get("clean", False)
-        state.resent, state.blind = fields["resent"], fields["blind"]
-        state.next |= {Stream(stream): number for stream, number in fields["next"].items()}
+        state.kept = dict(fields.get("kept", {}))
+        state.clean, state.blind = bool(fields.get("clean", False)), bool(fields["blind"])
+        state.resent = {uplink: int(count) for uplink, count in fields["resent"].items()}
+        state.next |= {Stream(stream): int(number) for stream, number in fields["next"].items()}
         for uplink, by_epoch in fields["done"].items():
             state.done[uplink] = {}
             for epoch, by_stream in by_epoch.items():
                 for stream, ranges in by_stream.items():
                     state.done[uplink][epoch, Stream(stream)] = Ranges(ranges)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         message = f"not a state: {error!r}"
         raise ValueError(message) from error
     return state

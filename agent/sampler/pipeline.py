@@ -9,6 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from agent.memories import read_numbers
 from agent.readings import AlarmEvent, Record, Stream
 from agent.refine import Refiner
 from drivers.contract import Fault, PortError, TimeFix
@@ -186,14 +187,20 @@ class Pipeline:
     def recall(self) -> Mapping[str, float]:
         """Return what the driver wanted kept in an earlier run."""
         kept = self._journal.kept(f"driver/{self.device.id}")
-        return kept if isinstance(kept, dict) else {}
+        if kept is None:
+            return {}
+        try:
+            return read_numbers(kept)
+        except ValueError as error:
+            self._log.warning("memory_unreadable", device=self.device.id, detail=str(error))
+            return {}
 
     def remember(self, memory: Mapping[str, float]) -> None:
         """Keep what the driver wants kept, if it changed. To be called before what it yielded is taken.
 
         So a crash in between costs the report of a rain gauge's tip, which the next one carries, and never the tip.
         """
-        if memory and memory != self.recall():
+        if memory and memory != self._journal.kept(f"driver/{self.device.id}"):
             self._journal.keep(f"driver/{self.device.id}", dict(memory))
 
     # --- trouble ---------------------------------------------------------------------------------------------------
