@@ -50,7 +50,7 @@ class Operator:
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
-        for topic in (f"{self._base}did", f"{self._base}did/#", "answers/#"):
+        for topic in (f"{self._base}did/#", "answers/#"):
             await self._client.subscribe(topic, qos=1)
         self._task = asyncio.create_task(self._collect())
         return self

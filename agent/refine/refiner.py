@@ -42,6 +42,7 @@ class Channel:
     limits: list[Limit]
     thinning: Thinning
     reason: Reason | None = None  # of the last measurement
+    value: Value | None = None  # the last one, of an event device: it holds until the next
     tested: bool = False  # something of the open window was a test
 
 
@@ -141,9 +142,7 @@ class Refiner:
             events += self._events(Name(STUCK, channel.quantity), stands=stuck, at=instant, value=value)
             if stuck:
                 value, reason = None, Reason.STUCK
-        for limit in channel.limits:
-            stands = limit.judge(value, at, raised=_name(limit) in self._alarms.raised)
-            events += self._events(_name(limit), stands=stands, at=instant, value=value)
+        events += self._limits(channel, value, at, instant)
         news = reason is not channel.reason or bool(events)
         channel.reason = reason
         if not channel.thinning.passes(value, reason, at, news=news):
@@ -152,6 +151,14 @@ class Refiner:
         reading = Reading(self._device.id, channel.quantity, instant, value, reason, channel.unit)
         reading.test = self._alarms.testing
         return [(channel.stream, reading), *events]
+
+    def _limits(self, channel: Channel, value: Value | None, at: int, instant: int) -> Records:
+        events: Records = []
+        channel.value = value
+        for limit in channel.limits:
+            stands = limit.judge(value, at, raised=_name(limit) in self._alarms.raised)
+            events += self._events(_name(limit), stands=stands, at=instant, value=value)
+        return events
 
     # --- tests -------------------------------------------------------------------------------------------------------
 
@@ -170,6 +177,9 @@ class Refiner:
         if not testing:
             for name in self._alarms.tests():
                 records += self._events(name, stands=False, at=at)
+            if self._device.driver.event:  # what is so may stay so without another word
+                for channel in self._channels.values():
+                    records += self._limits(channel, channel.value, at, at)
         return records
 
     def acknowledge(self, id_: str, at: int, by: str) -> Records:
@@ -188,6 +198,7 @@ class Refiner:
             for limit in channel.limits:
                 limit.interrupt()
             channel.reason = Reason.SILENT
+            channel.value = None
             reading = Reading(self._device.id, channel.quantity, at, None, Reason.SILENT, channel.unit)
             reading.test = self._alarms.testing
             records.append((channel.stream, reading))
