@@ -142,7 +142,9 @@ def _other(record: AlarmEvent | Acknowledgement | Anchor | LedgerEntry, base: in
         fields = _anchor(record)
     else:
         fields = _ledger(record, base)
-    return _dump(fields | {"t": _seconds(record.at - base)})
+    # What an anchor says of `at` is perhaps about another boot, whose instants do not compare with this one's.
+    time = 0.0 if isinstance(record, Anchor) else _seconds(record.at - base)
+    return _dump(fields | {"t": time})
 
 
 def _seconds(nanoseconds: int) -> float:
