@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from agent import logs, outputs, resend, senml
 from agent.backoff import Backoff
-from agent.commanding.maintenance import Maintenance
+from agent.commanding.maintenance import KEPT, Maintenance
 from agent.disclosure import part_for
 from agent.gnss import Gnss
 from agent.health import Health
@@ -297,7 +297,7 @@ class Agent:
             "resend": resend.verb(self._journal, self._config.uplinks, self._clock),
         }
         self._note_outputs()
-        self._maintenance.recall()
+        self._take_up(KEPT, self._maintenance.recall)
         commander = self._commander()
         async with self._world.control(verbs), asyncio.TaskGroup() as group:
             samplers = [

@@ -66,7 +66,7 @@ class Operator:
     async def _collect(self) -> None:
         async for message in self._client.messages:
             correlation = getattr(message.properties, "CorrelationData", None)
-            payload = json.loads(bytes(message.payload))  # type: ignore[arg-type] # of what we subscribe to: bytes
+            payload = json.loads(bytes(message.payload))
             self.answers.append(Answer(str(message.topic), payload, correlation, message.retain))
             async with self._news:
                 self._news.notify_all()

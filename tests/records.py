@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from agent.journal.pack import Pack
 from agent.journal.packing import encode_append, start
-from agent.readings import AlarmEvent, Anchor, LedgerEntry, Reading, Stream
+from agent.readings import Acknowledgement, AlarmEvent, Anchor, LedgerEntry, Reading, Stream
 from drivers.contract import Reason
 
 BOOT = "0b" * 16
@@ -25,10 +25,23 @@ readings = st.builds(
     reason=st.none() | st.sampled_from(Reason),
     unit=st.sampled_from(["", "ug/m3", "m"]),
     partial=st.booleans(),
+    test=st.booleans(),
 )
-alarms = st.builds(
-    AlarmEvent, names, names, instants, hexadecimal, raised=st.booleans(), quantity=st.just("") | names, value=values
+raised_or_cleared = st.builds(
+    AlarmEvent,
+    names,
+    names,
+    instants,
+    hexadecimal,
+    raised=st.booleans(),
+    quantity=st.just("") | names,
+    value=values,
+    test=st.booleans(),
 )
+acknowledged = st.builds(
+    Acknowledgement, names, names, instants, hexadecimal, names, quantity=st.just("") | names, test=st.booleans()
+)
+alarms = raised_or_cleared | acknowledged
 anchors = st.builds(Anchor, st.just(BOOT), instants, st.integers(0, 2 * 10**18), st.floats(0, 1e6), names)
 withheld = st.builds(
     LedgerEntry,

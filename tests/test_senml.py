@@ -193,6 +193,7 @@ def test_a_reading_put_together_by_hand_is_what_the_json_module_makes_of_its_fie
         "n": f"{device}/{reading.quantity}:state" if is_state else f"{device}/{reading.quantity}",
         **({"u": reading.unit} if reading.unit and is_number else {}),
         "v" if is_number else "vb" if isinstance(value, bool) else "vs": value,
+        **({"test_": True} if reading.test else {}),
         **({"partial": True} if reading.partial else {}),
     }
 

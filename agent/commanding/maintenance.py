@@ -30,13 +30,13 @@ class Maintenance:
         self._until: dict[str, int] = {}  # by device, in boottime
         self._timer: asyncio.TimerHandle | None = None
 
-    def recall(self) -> None:
-        """Go on with the tests of an earlier run; to be called before anything is read."""
-        kept = self._journal.kept(KEPT)
-        if kept is None:
-            return
-        boot, until = kept
-        self._until = {name: at for name, at in until.items() if name in self._pipelines}
+    def recall(self, kept: object) -> None:
+        """Go on with the tests of an earlier run; to be called before anything is read. Raises ValueError."""
+        match kept:
+            case [str(boot), dict(until)] if all(type(at) is int for at in until.values()):
+                self._until = {name: at for name, at in until.items() if name in self._pipelines}
+            case _:
+                raise ValueError(f"not the ends of tests: {kept!r}")
         for name in self._until:
             self._pipelines[name].set_testing(boot == self._clock.boot)
         if boot != self._clock.boot:

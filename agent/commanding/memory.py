@@ -20,6 +20,10 @@ SLOTS = 64
 MARGIN = 60.0  # seconds beyond the expiry during which a repeated command still gets its own answer
 
 
+_OUTCOMES = frozenset(one.value for one in Outcome)
+_REASONS = frozenset([None, *(one.value for one in Reason)])
+
+
 class Entry(NamedTuple):
     """One command."""
 
@@ -38,8 +42,9 @@ class Memory:
         self._keep = keep
         self._entries: dict[int, Entry] = {}
         for slot in range(SLOTS):
-            if fields := kept(_key(slot)):
-                self._entries[slot] = Entry(*fields)
+            entry = _entry(kept(_key(slot)))
+            if entry is not None:
+                self._entries[slot] = entry
 
     def recall(self, request: Request, command: str, payload: bytes) -> Answer | None:
         """Return how a command ended that was begun before; None if it was not. Raises CommandError."""
@@ -75,6 +80,15 @@ class Memory:
     def _put(self, slot: int, entry: Entry) -> None:
         self._entries[slot] = entry
         self._keep(_key(slot), list(entry))
+
+
+def _entry(kept: object) -> Entry | None:
+    """Return what was kept; None if that is nothing, or of another shape."""
+    match kept:
+        case [str(id_), (int() | float()) as expires, str(done), str(outcome), (str() | None) as reason, str(message)]:
+            if outcome in _OUTCOMES and reason in _REASONS:
+                return Entry(id_, expires, done, outcome, reason, message)
+    return None
 
 
 def digest(command: str, payload: bytes) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from agent.i18n import _
-from agent.receiver import NotUnderstoodError, Received, Receiver
+from agent.receiver import ROOT, NotUnderstoodError, Received, Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,8 +70,8 @@ async def _listen(host: str, port: int, topic: str, receiver: Receiver, seconds:
 
 def show(receiver: Receiver, topic: str, payload: bytes) -> Iterator[str]:
     """Yield the lines that a message makes."""
-    gateway, lane = topic.split("/")[-2:]
-    if lane in {"status", "about", "health"}:
+    gateway, _slash, lane = topic.partition(ROOT)[2].partition("/")
+    if lane.partition("/")[0] in {"status", "about", "health", "do", "did"}:
         yield _plain(f"{gateway} {lane} {_summary(lane, payload)}")
         return
     try:
@@ -120,6 +120,10 @@ def _summary(lane: str, payload: bytes) -> str:
         return _("is no JSON object")
     if lane == "status":
         return f"{document.get('state')} {document.get('version', '')}"
+    if lane.startswith("do/"):
+        return str(document.get("id"))
+    if lane == "did":
+        return " ".join(str(document[key]) for key in ("id", "command", "outcome", "reason") if key in document)
     if lane == "health":
         return ", ".join(f"{name} {device.get('state')}" for name, device in _devices(document).items())
     return ", ".join(_devices(document))

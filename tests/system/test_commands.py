@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ import sys
 import time
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.commands.run import START_AGAIN
 from hil.operator import Operator
@@ -192,6 +194,23 @@ async def test_resend_goes_over_the_uplink_that_asks(operator, commanded):
     answer = await operator.command("resend", since=60)
     assert answer["result"]["readings"] > 0
     await commanded.until(lambda: commanded.city.doubles)
+
+
+async def test_where_signatures_are_required_what_changes_something_needs_one_of_this_gateways_own(broker):
+    key = Ed25519PrivateKey.generate()
+    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    settings = COMMANDED | {"commands.require_signature": "true", "commands.keys.ops": public}
+    gateway = Gateway(broker.url, settings=settings)
+    async with gateway, Operator(broker.url, gateway.id) as operator:
+        await reconnected(gateway, 1)
+        siren = await switchable(gateway)
+        assert (await operator.command("ping"))["outcome"] == "done"
+        assert (await operator.command("set", device="siren-1", on=True))["reason"] == "not_signed"
+        forged = Ed25519PrivateKey.generate()
+        assert (await operator.command("set", sign=forged.sign, device="siren-1", on=True))["reason"] == "bad_signature"
+        assert not siren.emitted
+        assert (await operator.command("set", sign=key.sign, device="siren-1", on=True))["outcome"] == "done"
+        assert siren.on
 
 
 async def test_a_flood_of_commands_takes_its_turn_behind_an_alarm(operator, commanded):
