@@ -33,6 +33,7 @@ class SimulatedBroker:
     lose_next: str = ""  # "before": the line breaks with the next message on it; "after": before its acknowledgement
     withhold_next: bool = False  # the next message is taken and never acknowledged
     link: SimulatedLink | None = None
+    former: SimulatedLink | None = None  # the last one that there was
 
     def __post_init__(self) -> None:
         self.chance = self.universe.chance("broker")
@@ -46,7 +47,9 @@ class SimulatedBroker:
         await asyncio.sleep(self.chance.uniform(0.001, 3 * self.latency))
         if self.down is not None:
             raise LinkError(self.down, "the line is down")
-        link = self.link = SimulatedLink(self)
+        if self.former is not None:
+            self.former.give_way()
+        link = self.link = self.former = SimulatedLink(self)
         self.universe.tell("connected")
         try:
             yield link
@@ -174,6 +177,10 @@ class SimulatedLink:
             if not future.done():
                 future.set_exception(error)
         self._waiting.clear()
+
+    def give_way(self) -> None:
+        """Another link has taken its place: nothing comes from this one any more (MQTT 5, section 3.1.4)."""
+        self._deliverable = self._arrived
 
     def hang_up(self) -> None:
         """Have no more of it, at this end; also what a kill does."""

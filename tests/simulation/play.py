@@ -66,6 +66,12 @@ class Play:
         chance = universe.chance("scenario")
         self.shape = shape_of(chance)
         self.config = configuration(chance, self.shape)
+        self.thinned = {
+            f"{name}/{quantity}"
+            for name, device in self.config.devices.items()
+            for quantity, rules in device.rules.items()
+            if rules.deadband is not None
+        }
         self.truth = Truth(universe)
         self.city = City(universe)
         self.broker = SimulatedBroker(

@@ -247,6 +247,7 @@ class SimulatedInput:
     def __init__(self, contact: Contact, clock: SimulatedClock) -> None:
         self._contact = contact
         self._clock = clock
+        self._settled = clock.boottime() / 1e9 + contact.hold  # an edge before that may belong to how it was found
         self._edges: deque[tuple[float, bool]] = deque()
         self._wake = asyncio.Event()
         self._given: list[tuple[float, Measured | Tip]] = []  # when it will have lasted, and what that is
@@ -270,7 +271,7 @@ class SimulatedInput:
         for at, active in edges:
             if active:
                 given = self._contact.seen(self._clock, at)
-                if given is not None:
+                if given is not None and at >= self._settled:
                     self._given.append((at + self._contact.hold, given))
         return edges
 

@@ -45,6 +45,7 @@ def shape_of(chance: Random) -> Shape:
 
 def configuration(chance: Random, shape: Shape) -> Config:
     """Draw a configuration."""
+    thin = chance.choice(["", "", "", "[devices.level-1.water_level]\ndeadband = 0.1"])
     interval = chance.choice([1, 2, 5, 10, 10, 30])
     young_limit = chance.choice([24, 48, 64, 1024]) * 1024
     config = load(f"""
@@ -73,6 +74,7 @@ def configuration(chance: Random, shape: Shape) -> Config:
         port = "/dev/level"
         mount_height = 5.0
         silent_after = "{round(30 * shape.pace)} s"
+        {thin}
         [[devices.level-1.alarms]]
         name = "flood"
         quantity = "water_level"

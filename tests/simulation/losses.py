@@ -1,0 +1,192 @@
+"""No loss beyond the promise: each measurement came once, or is excused by its place and time."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.simulation.universe import BEGINNING, SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.simulation.city import Arrived
+    from tests.simulation.clock import SimulatedClock
+    from tests.simulation.play import Play, Spell
+    from tests.simulation.truth import Measured
+
+ROUNDED = 0.002  # seconds: base time and relative time are rounded to milliseconds each
+JOBS = 0.3  # seconds: the longest that a commit's jobs on a card in good health take, and the pause between commits
+BETWEEN_ALARMS = 0.25 + JOBS  # seconds until an alarm is on the card
+KEPT = 60.0  # seconds until a kept value is on the card although nothing else goes there
+NEAR = 2.0  # seconds between a measurement and the moment at which it gets its number, at most
+
+
+def losses(play: Play) -> Iterator[str]:
+    """Each measurement came once; those that did not were promised nothing, or are where the ledger says so."""
+    found = _Found(play)
+    missing = [one for one in play.truth.measured if found.take(one) is None]
+    yield from found.strangers()
+    excuses = Excuses(play)
+    given_up = _given_up(play)
+    withheld = _withheld(play)
+    for one in sorted(missing, key=lambda one: (not one.sure, one.now)):  # who must be accounted for goes first
+        if _is_in(withheld, one) or excuses.cover(one) or not one.sure:
+            continue
+        if not _is_in(given_up, one):
+            yield f"lost: {_said(one)}"
+    for room in withheld:
+        if room.left > 0:
+            yield f"the ledger says {room.left} too many were withheld of {room.of}, {room.text()}"
+
+
+def _said(one: Measured) -> str:
+    where = f"boot {one.clock.boot[:4]}, power {one.power}, boottime {one.boottime / SECOND:.3f}"
+    return f"{one.device}/{one.quantity} {one.value} at {one.now / SECOND:.3f} s ({where})"
+
+
+def stream_of(one: Measured) -> str:
+    """Return the stream in which a measurement gets its number."""
+    return "alarm" if one.quantity == "pressed" else "telemetry"
+
+
+class _Found:
+    """The readings that came, by what they say and the instant of it."""
+
+    def __init__(self, play: Play) -> None:
+        self._by: dict[tuple[str, str, object], list[Arrived]] = defaultdict(list)
+        for one in play.city.records.values():
+            value = one.fields.get("v", one.fields.get("vb"))
+            if one.name.stream in {"telemetry", "alarm"} and value is not None:
+                self._by[one.boot, one.fields["n"], value].append(one)
+        for ones in self._by.values():
+            ones.sort(key=lambda one: one.boottime)
+
+    def take(self, one: Measured) -> Arrived | None:
+        """Return the reading of a measurement, once."""
+        ones = self._by.get((one.clock.boot, f"{one.device}/{one.quantity}", one.value), [])
+        at = bisect_left(ones, one.boottime / SECOND - ROUNDED, key=lambda one: one.boottime)
+        if at < len(ones) and ones[at].boottime <= one.boottime / SECOND + ROUNDED:
+            return ones.pop(at)
+        return None
+
+    def strangers(self) -> Iterator[str]:
+        """Readings that nobody measured, or that came twice under two numbers."""
+        for (boot, name, value), ones in self._by.items():
+            if name.startswith(("air-1", "level-1", "meter-1")):
+                yield from (f"never measured so: {name} {value} in boot {boot[:4]}: {one.name}" for one in ones)
+
+
+# --- what the ledger says --------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Room:
+    """So many measurements of a stream, or of one quantity, are accounted for between two true times (nanoseconds)."""
+
+    of: str
+    since: int
+    until: int
+    left: int
+
+    def text(self) -> str:
+        return f"between {self.since / SECOND:.3f} and {self.until / SECOND:.3f} s"
+
+
+def _is_in(rooms: list[_Room], one: Measured) -> bool:
+    """Find room for a measurement: where there is a choice, where it ends first, so that later ones find theirs."""
+    of = {stream_of(one), f"{one.device}/{one.quantity}"}
+    fitting = [room for room in rooms if room.left > 0 and room.since <= one.now <= room.until and room.of in of]
+    if fitting:
+        min(fitting, key=lambda room: room.until).left -= 1
+    return bool(fitting)
+
+
+def true_time(clock: SimulatedClock, boottime: float) -> int:
+    """Return when (true nanoseconds) it was so many seconds after a boot."""
+    return clock.true_utc(round(boottime * SECOND)) - BEGINNING
+
+
+def _given_up(play: Play) -> list[_Room]:
+    """Return where numbers were given up: as many as did not come, between the neighbours that did."""
+    clocks = {clock.boot: clock for clock in play.truth.clocks}
+    came: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    for one in play.city.records.values():
+        came[one.name.epoch, one.name.stream].append((one.name.number, true_time(clocks[one.boot], one.boottime)))
+    rooms = []
+    for series, account in play.city.receiver.accounts.items():
+        numbers = sorted(came[series.epoch, series.stream])
+        for first, last in account.given_up:
+            before, behind = bisect_left(numbers, (first, 0)), bisect_left(numbers, (last + 1, 0))
+            since = numbers[before - 1][1] if before else 0
+            until = numbers[behind][1] if behind < len(numbers) else play.universe.now
+            near = round(NEAR * SECOND)
+            rooms.append(_Room(series.stream, since - near, until + near, last - first + 1 - (behind - before)))
+    return rooms
+
+
+def _withheld(play: Play) -> list[_Room]:
+    """Return what was measured and is not to be a reading; each such statement has to be right to the last one."""
+    clocks = {clock.boot: clock for clock in play.truth.clocks}
+    rooms = []
+    for one in play.city.records.values():
+        if one.fields["n"] == "withheld":
+            base = one.boottime - one.fields["t"]
+            since, until = (
+                true_time(clocks[one.boot], base + one.fields[name] + by)
+                for name, by in (("since", -ROUNDED), ("until", ROUNDED))
+            )
+            of = f"{one.fields['device']}/{one.fields['quantity']}"
+            rooms.append(_Room(of, since, until, one.fields["count"]))
+    return rooms
+
+
+# --- what may be lost ------------------------------------------------------------------------------------------------
+
+
+class Excuses:
+    """What a power cut may take, and what a tmpfs that refuses could not keep from a kill."""
+
+    def __init__(self, play: Play) -> None:
+        self._interval = play.config.journal.commit_interval + JOBS
+        self._play = play
+        self._windows = [window for end in play.ends for window in self._windows_of(end.how, end.now)]
+
+    def _windows_of(self, how: str, at: int) -> Iterator[tuple[int, int, str]]:
+        """Yield since and until when (true nanoseconds) what was measured may be lost, and of which stream."""
+        if how == "stop":
+            return
+        young = _since(self._play.young_spells, at, after=2 * self._interval)
+        if young is not None:
+            yield young, at, "telemetry"
+            yield young, at, "alarm"
+            yield young, at, "withheld"
+        if how == "power":
+            card = _since(self._play.card_spells, at, after=self._interval + 3.0)
+            until = min(at, card) if card is not None else at
+            yield until - round(self._interval * SECOND), at, "telemetry"
+            yield until - round(BETWEEN_ALARMS * SECOND), at, "alarm"
+            yield until - round((2 * KEPT + self._interval) * SECOND), at, "withheld"
+
+    def cover(self, one: Measured) -> bool:
+        """Return whether a measurement may be lost."""
+        streams = {stream_of(one)}
+        if f"{one.device}/{one.quantity}" in self._play.thinned:
+            streams.add("withheld")  # it may have been counted, and the count is what was lost
+        return self.cover_time(one.now, streams)
+
+    def cover_time(self, now: int, streams: set[str]) -> bool:
+        """Return whether what any of some streams got at a time may be lost."""
+        return any(since <= now <= until for since, until, which in self._windows if which in streams)
+
+
+def _since(spells: list[Spell], at: int, *, after: float) -> int | None:
+    """Return since when a disk had been in trouble at a time, or had just been: for so many seconds after."""
+    recent = [
+        spell.since
+        for spell in spells
+        if spell.since <= at and (spell.until is None or at <= spell.until + round(after * SECOND))
+    ]
+    return min(recent, default=None)
