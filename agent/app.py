@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from agent import logs, outputs, resend, senml
 from agent.backoff import Backoff
 from agent.commanding.maintenance import KEPT, Maintenance
-from agent.disclosure import part_for
 from agent.gnss import Gnss
 from agent.health import Health
 from agent.journal.journal import Journal
@@ -22,9 +21,7 @@ from agent.sampler.listen import listen
 from agent.sampler.pipeline import Pipeline
 from agent.sampler.poll import Bus, ask_once, poll
 from agent.sampler.supervise import supervise
-from agent.selection import Selection
 from agent.timekeeper import Timekeeper
-from agent.uplink.filtering import FilteredOutbox
 from agent.uplink.publisher import Publisher
 from agent.uplink.route import Backup
 from agent.withheld import Withheld
@@ -39,6 +36,7 @@ if TYPE_CHECKING:
     from agent.control import Verb
     from agent.journal.pack import Outbox, Pack
     from agent.sampler.output import Sounding
+    from agent.selection import Selection
     from agent.uplink.publisher import Presence
     from agent.world import World
 
@@ -93,7 +91,7 @@ class Agent:
             log=logs.get("journal"),
         )
         self._recall()
-        self._selections = {name: Selection(uplink) for name, uplink in config.uplinks.items() if uplink.filtered}
+        self._selections = {name: _selection(uplink) for name, uplink in config.uplinks.items() if uplink.filtered}
         self._pipelines = {name: self._pipeline(device) for name, device in config.devices.items()}
         self._publishers = {name: self._publisher(uplink) for name, uplink in config.uplinks.items()}
         self._maintenance = Maintenance(self._pipelines, self._journal, self._clock)
@@ -164,9 +162,12 @@ class Agent:
         selection = self._selections.get(uplink.id)
         if selection is None:
             return outbox
-        key = f"left_out/{uplink.id}"
-        keep = partial(self._journal.keep, key)
-        return FilteredOutbox(outbox, selection, self._clock, kept=self._journal.kept(key), keep=keep)
+        from agent.uplink.filtering import FilteredOutbox
+
+        name = f"left_out/{uplink.id}"
+        filtered = FilteredOutbox(outbox, selection, self._clock, keep=partial(self._journal.keep, name))
+        self._take_up(name, filtered.recall)
+        return filtered
 
     def _backup(self, first: Uplink, second: Uplink) -> Backup:
         probing = replace(first, client_id=first.client_id + PROBE)
@@ -432,7 +433,7 @@ class Agent:
         whole = _encoded(document)
         for name, publisher in self._publishers.items():
             selection = self._selections.get(name)
-            payload = whole if selection is None else _encoded(part_for(name, selection, document))
+            payload = whole if selection is None else _part(name, selection, document)
             publisher.publish_document(topic, payload, retain=retain)
 
     async def _feed_watchdog(self) -> None:
@@ -441,6 +442,18 @@ class Agent:
         while True:
             await asyncio.sleep(within / 3 if within else 3600.0)
             self._manager.notify("WATCHDOG=1")
+
+
+def _part(uplink: str, selection: Selection, document: Mapping[str, Any]) -> bytes:
+    from agent.disclosure import part_for
+
+    return _encoded(part_for(uplink, selection, document))
+
+
+def _selection(uplink: Uplink) -> Selection:
+    from agent.selection import Selection  # few gateways have one
+
+    return Selection(uplink)
 
 
 def _encoded(document: Mapping[str, Any]) -> bytes:

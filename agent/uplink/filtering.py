@@ -41,21 +41,29 @@ class FilteredOutbox:
         selection: Selection,
         clock: Clock,
         *,
-        kept: list[Any] | None,
         keep: Callable[[list[Any]], None],
     ) -> None:
-        """Take the whole outbox, and what an earlier run had kept: numbers left out and not yet said to be."""
+        """Take the whole outbox, and what keeps the numbers that were left out and are not yet said to be."""
         self._outbox = outbox
         self._selection = selection
         self._clock = clock
         self._keep = keep
         self._left_out: defaultdict[_Key, Ranges] = defaultdict(Ranges)
-        for epoch, stream, ranges in kept or ():
-            self._left_out[epoch, Stream(stream)] = Ranges(ranges)
         self._origins: dict[_Identity, Pack] = {}  # of what was taken and is not the whole pack
         self._due: dict[Lane, deque[Pack]] = {lane: deque() for lane in Lane}
         self._callbacks: list[Callable[[], None]] = []
         self._timer: asyncio.TimerHandle | None = None
+
+    def recall(self, kept: object) -> None:
+        """Take up, before the first pack, what an earlier run had kept; raises ValueError, and takes nothing then."""
+        recalled: dict[_Key, Ranges] = {}
+        for row in kept if isinstance(kept, list) else [kept]:
+            match row:
+                case [str(epoch), str(stream), list(ranges)] if all(map(_is_range, ranges)):
+                    recalled[epoch, Stream(stream)] = Ranges(ranges)
+                case _:
+                    raise ValueError(f"not numbers that were left out: {row!r:.50}")
+        self._left_out.update(recalled)
 
     def next(self, lane: Lane) -> Pack | None:
         """Take the next pack of a lane of which anything is left, or one that covers what was left out long ago."""
@@ -143,6 +151,13 @@ class FilteredOutbox:
     def _announce(self) -> None:
         for callback in self._callbacks:
             callback()
+
+
+def _is_range(value: object) -> bool:
+    match value:
+        case [int(first), int(last)]:
+            return 0 < first <= last
+    return False
 
 
 def _identity(pack: Pack) -> _Identity:

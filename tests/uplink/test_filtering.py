@@ -131,9 +131,9 @@ class Partner:
             self.journal.outbox("partner"),
             Selection(self.configured),
             self.bench.clock,
-            kept=self.journal.kept("left_out"),
             keep=lambda value: self.journal.keep("left_out", value),
         )
+        self.outbox.recall(self.journal.kept("left_out") or [])
         self.outbox.rewind()
 
     def append(self, stream: Stream, made: list[Record]) -> None:
@@ -228,6 +228,19 @@ def prove(partner: Partner) -> None:
             assert account is not None
             assert account.lost_from is not None
             assert number >= account.lost_from
+
+
+@pytest.mark.parametrize(
+    "kept", [None, 7, [[1, "telemetry", []]], [["e", "t", []]], [["e", "alarm", [[2, 1]]]], [["e", "alarm", ["12"]]]]
+)
+def test_numbers_that_were_kept_in_another_shape_are_refused(folder, kept):
+    async def refuse() -> None:
+        partner = Partner(folder, uplink(id="partner", devices=("air-1",)))
+        with pytest.raises(ValueError, match=r"not numbers|not a valid Stream"):
+            partner.outbox.recall(kept)
+        partner.bench.let_go()
+
+    asyncio.run(refuse())
 
 
 # --- what it costs -------------------------------------------------------------------------------------------------
