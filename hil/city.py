@@ -93,7 +93,7 @@ class City:
         given_up = {
             (one.gateway, one.of_epoch, one.of_stream, number)
             for one in self._statements
-            if one.kind in {"dropped", "damaged"}
+            if one.kind in {"dropped", "damaged"} and one.concerns_us
             for number in range(one.first, one.last + 1)
         }
         known = self._known | given_up

@@ -82,6 +82,13 @@ class Statement(Numbered):
     of_epoch: str = ""
     first: int = 0
     last: int = 0
+    uplink: str = ""  # given up for this one alone
+    over: str = ""  # the uplink by which it came
+
+    @property
+    def concerns_us(self) -> bool:
+        """Whether it is of what would have come to us."""
+        return not self.uplink or self.uplink == self.over
 
     @property
     def span(self) -> tuple[float, float] | None:
@@ -142,7 +149,7 @@ def unpack(gateway: str, lane: str, payload: bytes, arrived: float) -> list[Reco
             "boot": head["boot"], "uncertainty": head.get("uncertainty", 0.0),
         }  # fmt: skip
         return [
-            _record(item, head["boottime"], head.get("bt"), {**stamp, "number": number})
+            _record(item, head["boottime"], head.get("bt"), {**stamp, "number": number}, head.get("uplink", ""))
             for number, item in zip(numbers, items[1:], strict=True)
         ]
     except (KeyError, TypeError) as error:
@@ -164,7 +171,7 @@ def _items(payload: bytes) -> list[dict[str, Any]]:
     return items
 
 
-def _record(item: dict[str, Any], base: float, base_utc: float | None, stamp: dict[str, Any]) -> Record:
+def _record(item: dict[str, Any], base: float, base_utc: float | None, stamp: dict[str, Any], over: str) -> Record:
     t = item.get("t", 0.0)
     stamp |= {"boottime": base + t, "utc": None if base_utc is None else base_utc + t}
     name = item["n"]
@@ -176,7 +183,7 @@ def _record(item: dict[str, Any], base: float, base_utc: float | None, stamp: di
             device=item.get("device", ""), quantity=item.get("quantity", ""),
             since=base + item.get("since", 0.0), until=base + item.get("until", 0.0),
             of_stream=item.get("stream", ""), of_epoch=item.get("epoch", ""),
-            first=item.get("first", 0), last=item.get("last", 0),
+            first=item.get("first", 0), last=item.get("last", 0), uplink=item.get("uplink", ""), over=over,
         )  # fmt: skip
     path, _, suffix = name.partition(":")
     device, _, quantity = path.partition("/")

@@ -208,3 +208,19 @@ async def test_a_broker_does_not_outlive_us(tmp_path, engine):
     process.send_signal(signal.SIGKILL)
     await process.communicate()
     await until(lambda: not listening(port))
+
+
+def test_records_have_the_numbers_that_the_head_gives_where_some_are_left_out():
+    records = [{"n": "air-1/pm1", "v": number, "t": 0} for number in range(3)]
+
+    assert [one.number for one in read(pack(records, v=7, last=99, numbers=[[9, 9], [20, 21]]))] == [9, 20, 21]
+
+
+@pytest.mark.parametrize(("entry", "concerns"), [("", True), ("city", True), ("partner", False)])
+def test_what_was_given_up_for_another_uplink_does_not_concern_us(entry, concerns):
+    record = {"n": "dropped", "why": "quota", "stream": "telemetry", "epoch": "e", "first": 1, "last": 2, "t": 0}
+    record |= {"uplink": entry} if entry else {}
+
+    (statement,) = read(pack([record], v=1, last=1, uplink="city"))
+
+    assert statement.concerns_us == concerns
