@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from agent.commanding import guard
 from agent.commanding.answer import Answer, CommandError, Outcome, Reason, refusal
 from agent.commanding.request import LONGEST_TEXT, Arguments, id_of, parse
+from agent.logs import Repeats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from agent.timekeeper import Dated
     from agent.uplink.broker import Incoming
 
-MOST_WAITING = 16  # commands; more than the brokers may send ahead, for those sent with QoS 0
+MOST_UNASSURED = 16  # commands with QoS 0 that may wait; of the others the brokers send few ahead
+MOST_WAITING = 256  # in all: brokers of MQTT 3.1.1 are not told how few
 PAUSE = 0.1  # seconds between two commands: readings and alarms come first
 ACT_WITHIN = 30.0  # seconds
 
@@ -73,7 +75,8 @@ class Commander:
         self._answers_on = answers_on
         self._answer = answer
         self._log = log
-        self._waiting: asyncio.Queue[tuple[str, Incoming]] = asyncio.Queue(MOST_WAITING)
+        self._waiting: asyncio.Queue[tuple[str, Incoming]] = asyncio.Queue()
+        self._dropped = Repeats()
 
     def take(self, uplink: str, incoming: Incoming) -> None:
         """Take a command that came over an uplink; one too many is dropped, and not acknowledged.
@@ -82,10 +85,10 @@ class Commander:
         """
         if incoming.retained:
             incoming.acknowledge()
-        elif self._waiting.full():
-            self._log.warning("command_dropped", uplink=uplink, topic=incoming.topic)
-        else:
+        elif self._waiting.qsize() < (MOST_WAITING if incoming.qos else MOST_UNASSURED):
             self._waiting.put_nowait((uplink, incoming))
+        elif times := self._dropped.again(uplink, asyncio.get_running_loop().time()):
+            self._log.warning("command_dropped", uplink=uplink, topic=incoming.topic, times=times)
 
     async def run(self) -> NoReturn:
         """Execute what comes."""
@@ -122,6 +125,7 @@ class Commander:
             return refusal(command, id_of(payload), error)
         if verb.changes:
             await self._secure()
+            self._log.info("command_begun", command=command, id=request.id)
         answer = await self._execute(command, request, action)
         self._memory.end(answer)
         return answer

@@ -71,6 +71,7 @@ class Incoming(NamedTuple):
 
     topic: str
     payload: bytes
+    qos: int  # with 0 it was sent once, and the broker holds none back
     retained: bool
     response_topic: str | None  # this and the next two: of MQTT 5 alone
     correlation: bytes | None  # to be sent back with the answer

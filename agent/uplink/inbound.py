@@ -34,6 +34,7 @@ def incoming(client: paho.Client, message: paho.MQTTMessage) -> Incoming:
     return Incoming(
         message.topic,
         bytes(message.payload),
+        qos=message.qos,
         retained=message.retain,
         response_topic=getattr(properties, "ResponseTopic", None),
         correlation=None if correlation is None else bytes(correlation),

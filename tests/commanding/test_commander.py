@@ -6,16 +6,17 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import logs
 from agent.commanding import memory
-from agent.commanding.commander import MOST_WAITING, Commander, Verb
+from agent.commanding.commander import MOST_UNASSURED, Commander, Verb
 from agent.commanding.memory import Memory
 from agent.commanding.request import Request
 from agent.timekeeper import Dated
 from agent.uplink.broker import Incoming
+from tests.commanding.test_request import JSON
 from tests.uplink.waiting import until
 
 NOW = 1_795_346_000.0
@@ -70,12 +71,12 @@ class Bench:
     async def secure(self):
         self.secured.append(dict(self.kept))
 
-    def send(self, command="do", *, id_="1", expires=NOW + 60, topic=None, **arguments):
+    def send(self, command="do", *, id_="1", expires=NOW + 60, topic=None, qos=1, **arguments):
         payload = json.dumps({"id": id_, "expires": expires, **arguments}).encode()
         number = len(self.acknowledged)
         name = f"roadside/v1/pkt-0042/do/{command}"
         take = lambda: self.acknowledged.append((number, len(self.answers)))  # noqa: E731 - stands for a method
-        one = Incoming(name, payload, False, topic, b"c", {}, take)
+        one = Incoming(name, payload, qos, False, topic, b"c", {}, take)
         self.commander.take("city", one)
 
     @asynccontextmanager
@@ -173,13 +174,31 @@ async def test_an_uncertain_clock_is_an_unknown_one():
     assert not any(bench.kept.values())
 
 
-async def test_no_more_wait_than_have_room_and_what_is_dropped_is_not_acknowledged():
+async def test_a_flood_that_the_broker_does_not_hold_back_has_no_room_and_takes_none_from_the_others():
     bench = Bench()
-    for number in range(MOST_WAITING + 5):
-        bench.send("fly", id_=str(number))
+    for number in range(300):
+        bench.send("look", id_=f"flood-{number}", qos=0)
+    bench.send(id_="assured")
     async with bench.running():
-        await bench.answered(MOST_WAITING)
-    assert len(bench.acknowledged) <= MOST_WAITING
+        answers = await bench.answered(MOST_UNASSURED + 1)
+    assert answers[-1]["id"] == "assured"
+    assert bench.looked == MOST_UNASSURED
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(["do", "look", "fly", ""]), st.binary(max_size=60) | JSON.map(lambda one: json.dumps(one).encode())
+)
+def test_whatever_comes_gets_one_answer_and_nothing_is_done_that_was_not_understood(command, payload):
+    async def play():
+        bench = Bench()
+        one = Incoming(f"roadside/v1/pkt-0042/do/{command}", payload, 1, False, None, None, {}, lambda: None)
+        bench.commander.take("city", one)
+        async with bench.running():
+            (answer,) = await bench.answered(1)
+        assert answer["outcome"] == ("done" if bench.done or bench.looked else "refused")
+
+    asyncio.run(play())
 
 
 async def test_when_all_slots_are_taken_new_ones_are_refused_until_the_old_have_expired():

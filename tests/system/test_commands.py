@@ -273,3 +273,18 @@ def safe(gateway, status=0):
     )
     assert done.returncode == status, done.stderr
     return done.stdout + done.stderr
+
+
+async def test_a_kill_between_beginning_and_end_is_told_when_the_broker_delivers_it_again(operator, commanded):
+    """Without its pins the agent waits for a while before it gives up to switch the siren: long enough to be killed."""
+    await commanded.stop()
+    await commanded.start(wrap=lambda _: ["env", "RIG_PINS=/nowhere"])
+    await reconnected(commanded, 2)
+    await operator.send("set", operator.request(id_="between", device="siren-1", on=True))
+    await commanded.until(lambda: "command_begun command=set id=between" in commanded.log())
+    await commanded.kill()
+    await commanded.start(wrap=lambda _: [])
+    siren = await switchable(commanded)
+    answer = await operator.answer(lambda one: one.fields["id"] == "between")
+    assert (answer["outcome"], answer["reason"]) == ("unknown", "interrupted")
+    assert not siren.on
