@@ -40,20 +40,23 @@ def _pairs(play: Play, events: list[Arrived]) -> Iterator[str]:
 
 
 def _flood(play: Play, events: list[Arrived]) -> Iterator[str]:
-    """While the level is above the limit the alarm stands, and while it is below the other one it does not."""
+    """While the level is above the limit the alarm stands, and while it is below the other one it does not.
+
+    Whether the agent still knew of an event that a power cut may have taken from it is not known to anybody.
+    """
     clocks = {clock.boot: clock for clock in play.truth.clocks}
     excuses = Excuses(play)
     levels = [one for one in play.city.records.values() if one.fields["n"] == "level-1/water_level"]
     story = [(true_time(clocks[one.boot], one.boottime - ROUNDED), 0, one) for one in events]
     story += [(true_time(clocks[one.boot], one.boottime), 1, one) for one in levels]
     story.sort(key=lambda entry: (entry[0], entry[1], entry[2].name))
-    stands = False
+    stands: bool | None = False
     for now, is_level, one in story:
         if not is_level:
-            stands = one.fields["vs"] == "raise"
+            stands = None if excuses.cover_time(now, {"alarm"}) else one.fields["vs"] == "raise"
         elif "v" in one.fields and not excuses.cover_time(now, {"alarm"}):
             level = one.fields["v"]
             if stands and level < OVER:
                 yield f"at {now / SECOND:.3f} s the level is {level} m, and the alarm stands"
-            if not stands and level > FLOOD:
+            if stands is False and level > FLOOD:
                 yield f"at {now / SECOND:.3f} s the level is {level} m, and no alarm stands"

@@ -53,11 +53,16 @@ def _dates(play: Play) -> Iterator[str]:
 
 
 def _order(play: Play) -> Iterator[str]:
-    """In live and in history the readings of a device come in the order in which they were made."""
+    """In live and in history the readings of a device come in the order in which they were made.
+
+    What had been given up may come after all, and late: where a power cut finds a card that never heard of it.
+    """
     boots = {clock.boot: rank for rank, clock in enumerate(play.truth.clocks)}
+    given_up = {(series.epoch, series.stream): one.given_up for series, one in play.city.receiver.accounts.items()}
     last: dict[tuple[str, str], tuple[tuple[int, float], Name]] = {}
     for one in play.city.records.values():
-        if one.topic not in {"live", "history"}:
+        epoch, stream, number = one.name
+        if one.topic not in {"live", "history"} or given_up[epoch, stream].covers(number, number):
             continue
         key = (one.topic, one.fields["n"].partition("/")[0])
         place = (boots[one.boot], one.boottime + 0.0005)

@@ -251,10 +251,10 @@ class Play:
         self.universe.tell("card", how)
         self.card_spells.append(Spell(how, self.universe.now))
 
-    def card_well(self) -> None:
-        """Note that it is well."""
-        self.universe.tell("card well")
-        _end_all(self.card_spells, self.universe.now)
+    def card_well(self, again: str = "") -> None:
+        """Note that it is well, or that it is in one respect."""
+        self.universe.tell("card well", again)
+        _end_all([spell for spell in self.card_spells if again in {"", spell.how}], self.universe.now)
 
     def young_trouble(self, how: str) -> None:
         """Note that the young end is in trouble."""

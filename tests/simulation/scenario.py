@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 QUIET = 200.0  # seconds at the end in which nothing goes wrong, and everything must come to an end
 HUSH = 60.0  # seconds of it in which the devices still speak
+COMMITTED = 35.0  # seconds within which there is a commit, whatever is configured
 REFUSALS = (0x80, 0x83, 0x87, 0x89, 0x93, 0x97, 0x95)  # reason codes of MQTT 5, section 2.4
 
 
@@ -122,6 +123,7 @@ def troubles(chance: Random, seconds: float, seed: int) -> list[Trouble]:
         _young: 2,
         _clock: 4,
         _device: 2,
+        _failed_syncs: 1,
     }
     theme = THEMES[seed // 2 % len(THEMES)] if seed % 2 else ()
     drawn: list[Trouble] = []
@@ -244,6 +246,33 @@ def _card(chance: Random) -> list[Trouble]:
     return [(0.0, begin), (lasts, end)]
 
 
+def _failed_syncs(chance: Random) -> list[Trouble]:
+    """While nothing goes up, some syncs fail once; long after, the power fails, and shows what they had brought."""
+    happens: list[Trouble] = []
+
+    def away(play: Play) -> None:
+        play.universe.tell("outage", "of failed syncs")
+        play.broker.down = LinkFault.UNREACHABLE
+        play.broker.drop()
+
+    def fail(play: Play) -> None:
+        play.card_trouble("sync")
+        play.card.refuse("sync", errno.EIO)
+
+    def well(play: Play) -> None:
+        play.card_well("sync")
+
+    def back(play: Play) -> None:
+        play.broker.down = None
+
+    at = 10.0
+    for _ in range(chance.randint(1, 5)):
+        happens += [(at, fail), (at + COMMITTED, well)]
+        at += COMMITTED + chance.uniform(1, 20)
+    power = at + COMMITTED + chance.uniform(0, 20)
+    return [(0.0, away), *happens, (power, lambda play: play.cut_power(0)), (power + 1, back)]
+
+
 def _young(chance: Random) -> list[Trouble]:
     how = chance.choice(["full", "write", "create"])
     lasts = chance.uniform(1, 100)
@@ -298,7 +327,7 @@ def _device(chance: Random) -> list[Trouble]:
 
 THEMES = (
     (_kill, _break),
-    (_power, _card, _outage),
+    (_power, _card, _outage, _failed_syncs),
     (_refusal, _break),
     (_kill, _power, _clock),
     (_young, _kill, _outage),
