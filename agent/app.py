@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from agent.journal.pack import Outbox, Pack
     from agent.sampler.output import Sounding
     from agent.selection import Selection
+    from agent.uplink.broker import Incoming
     from agent.uplink.publisher import Presence
     from agent.world import World
 
@@ -242,11 +243,17 @@ class Agent:
 
     # --- commands --------------------------------------------------------------------------------------------------
 
-    def _commander(self) -> Commander | None:
-        """Return what executes commands; nothing of it is imported where no uplink takes any."""
-        taking = [name for name, uplink in self._config.uplinks.items() if uplink.commands]
-        if not taking:
-            return None
+    async def _obey(self, commanded: asyncio.Future[Commander]) -> None:
+        """Execute what comes; with the first command, all that it takes is imported and made."""
+        commander = await asyncio.shield(commanded)
+        await commander.run()
+
+    def _hear(self, commanded: asyncio.Future[Commander], uplink: str, incoming: Incoming) -> None:
+        if not commanded.done():
+            commanded.set_result(self._commander())
+        commanded.result().take(uplink, incoming)
+
+    def _commander(self) -> Commander:
         from agent.commanding.commander import Commander
         from agent.commanding.memory import Memory
         from agent.commanding.signatures import Verifier
@@ -265,7 +272,7 @@ class Agent:
             reloading=self._reloading,
         )
         rules = self._config.commands
-        commander = Commander(
+        return Commander(
             verbs.table(),
             Memory(self._journal.keep, self._journal.kept),
             verifier=Verifier(self._config.gateway.id, rules.keys) if rules.require_signature else None,
@@ -275,9 +282,6 @@ class Agent:
             answer=lambda name, payload, reply: self._publishers[name].answer(payload, reply.topic, reply.correlation),
             log=logs.get("commands"),
         )
-        for name in taking:
-            self._publishers[name].on_incoming = partial(commander.take, name)
-        return commander
 
     async def _secure(self) -> None:
         """Have the card keep what was begun; one that stalls does not hold up an alarm siren for long."""
@@ -299,7 +303,10 @@ class Agent:
         }
         self._note_outputs()
         self._take_up(KEPT, self._maintenance.recall)
-        commander = self._commander()
+        commanded: asyncio.Future[Commander] = asyncio.get_running_loop().create_future()
+        for name, uplink in self._config.uplinks.items():
+            if uplink.commands:
+                self._publishers[name].on_incoming = partial(self._hear, commanded, name)
         async with self._world.control(verbs), asyncio.TaskGroup() as group:
             samplers = [
                 group.create_task(supervise(work, self._pipelines[name], self._clock, self._random), name=name)
@@ -315,10 +322,9 @@ class Agent:
                     "health": self._publish_health,
                     "commit": self._journal.run,
                     "watchdog": self._feed_watchdog,
+                    "commands": lambda: self._obey(commanded),
                 }.items()
             ]
-            if commander is not None:
-                services.append(group.create_task(self._keep_going("commands", commander.run), name="commands"))
             publishers = [
                 group.create_task(self._keep_going(f"uplink {name}", publisher.run), name=f"uplink {name}")
                 for name, publisher in self._publishers.items()
