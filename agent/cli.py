@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from agent import i18n
+from agent import VERSION, i18n
 from agent.commands.lazy import LazyGroup
 from agent.i18n import _
 from drivers.contract import N_
@@ -40,7 +40,7 @@ def command_line() -> click.Group:
         help=_("The agent on a roadside gateway: reads sensors, keeps their readings and sends them on."),
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    @click.version_option(package_name="roadside", prog_name="roadside")
+    @click.version_option(VERSION, prog_name="roadside")
     def roadside() -> None:
         """Only the subcommands do something."""
 

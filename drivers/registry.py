@@ -5,9 +5,12 @@ A driver's module is imported when it is first asked for: a gateway loads only w
 
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from drivers.contract import Driver, InputDriver, ListeningDriver, OutputDriver, PollingDriver
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
 GROUP = "roadside.drivers"
 
@@ -47,7 +50,7 @@ class BrokenDriverError(DriverError):
 
 def names() -> list[str]:
     """Return the names of all drivers, sorted, without loading any."""
-    return sorted({*TABLE, *entry_points(group=GROUP).names})
+    return sorted({*TABLE, *_added().names})
 
 
 def load(name: str) -> Driver:
@@ -59,7 +62,7 @@ def load(name: str) -> Driver:
         module, _, attribute = target.partition(":")
         driver: Driver = getattr(import_module(module), attribute)
         return driver
-    added = entry_points(group=GROUP, name=name)
+    added = _added().select(name=name)
     if not added:
         raise UnknownDriverError(name, get_close_matches(name, names()))
     # One distribution seen through two folders of the path is one offer.
@@ -69,7 +72,13 @@ def load(name: str) -> Driver:
     return _load_added(next(iter(offers.values())))
 
 
-def _load_added(entry: EntryPoint) -> Driver:
+def _added() -> "EntryPoints":
+    from importlib.metadata import entry_points  # slow, and few gateways have drivers of others
+
+    return entry_points(group=GROUP)
+
+
+def _load_added(entry: "EntryPoint") -> Driver:
     try:
         driver = entry.load()
     except (Exception, SystemExit) as error:  # a stranger's module may do anything while it is imported

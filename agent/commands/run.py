@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-import tomllib
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from agent import logs
+from agent import VERSION, logs
 from agent.commands import refuse, root_option, set_option
-from agent.config.load import build, read_file
-from agent.config.problems import ConfigError, Source
+from agent.config import ready
+from agent.config.problems import ConfigError
 from agent.host.disk import Folder
 from agent.host.environment import environment
 from agent.host.lock import TakenError, held
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 START_AGAIN = 79  # beyond those of sysexits(3): it ended to take up a new configuration
 ALREADY_RUNNING = 75  # EX_TEMPFAIL of sysexits(3): it may well be that the other one is just about to end
 DEFAULT = "/etc/roadside/gateway.toml"
-LAST_GOOD = "last-good.toml"  # in the state folder: the text of the last configuration that was valid
 
 
 @click.command(help=_("Run the agent until SIGTERM; exit status 78 if there is no configuration it can use."))
@@ -48,7 +46,7 @@ def command(path: Path | None, root: Path, overrides: dict[str, str]) -> int:
     logs.install(sys.stderr, journald=logs.under_journald(environment()))
     paths = Paths(root, environment())
     try:
-        config, problems = _configuration(path or paths.under(DEFAULT), paths, overrides)
+        config, problems = _configuration(path or paths.under(DEFAULT), Folder(paths.state), overrides)
     except ConfigError as error:
         return refuse(error)
     with ExitStack() as locks:
@@ -91,6 +89,8 @@ class Reloading:
     def _problems(self, sha256: str | None) -> list[str]:
         from hashlib import sha256 as digest
 
+        from agent.config.load import build, read_file
+
         try:
             if sha256 is not None and digest(self._path.read_bytes()).hexdigest() != sha256:
                 return [f"{self._path}: is not the file with that sha256"]
@@ -102,63 +102,17 @@ class Reloading:
         return []
 
 
-def _configuration(path: Path, paths: Paths, overrides: Mapping[str, str]) -> tuple[Config, list[str]]:
-    """Return the configuration to run and what is wrong with the one in the file, if it is the last good one."""
-    log = logs.get("config")
-    state = Folder(paths.state)
-    before = _kept_text(state)
-    try:
-        source = read_file(path)
-        config = build(source, overrides=overrides)
-    except ConfigError as error:
-        problems = [str(problem) for problem in error.problems]
-        last_good = _last_good(state, overrides)
-        if last_good is None:
-            raise
-        for problem in problems:
-            log.error("configuration_invalid", problem=problem)
-        log.error("configuration_last_good", detail=_("the last valid configuration is running instead"))
-        return last_good, problems
-    if before is not None and (gone := _devices(before) - config.devices.keys()):
-        # Legal, and also what a file looks like that was cut by a power cut or an interrupted copy.
-        log.warning("devices_removed", devices=" ".join(sorted(gone)))
-    if before != source.text:
-        _keep_good(state, source.text, log)
-    return config, []
+def _configuration(path: Path, state: Folder, overrides: Mapping[str, str]) -> tuple[Config, list[str]]:
+    """Return the configuration to run and what is wrong with the one in the file; raises ConfigError."""
+    config = ready.recall(state, path, overrides)
+    if config is not None:
+        return config, []
+    from agent.config.choosing import choose  # and with it pydantic: a third of a start
 
-
-def _last_good(state: Folder, overrides: Mapping[str, str]) -> Config | None:
-    text = _kept_text(state)
-    try:
-        return None if text is None else build(Source(LAST_GOOD, text), overrides=overrides)
-    except ConfigError:
-        return None
-
-
-def _kept_text(state: Folder) -> str | None:
-    try:
-        return state.read(LAST_GOOD).decode()
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def _devices(text: str) -> set[str]:
-    try:
-        return set(tomllib.loads(text).get("devices", {}))
-    except (tomllib.TOMLDecodeError, TypeError):
-        return set()
-
-
-def _keep_good(state: Folder, text: str, log: logs.Log) -> None:
-    try:
-        state.replace(LAST_GOOD, text.encode())
-    except OSError as error:
-        log.error("last_good_not_kept", detail=str(error))
+    return choose(state, path, overrides)
 
 
 async def _run(config: Config, paths: Paths, problems: list[str], reloading: Reloading | None) -> None:
-    from importlib.metadata import version
-
     from agent.app import Agent
     from agent.host.machine import Machine
 
@@ -167,5 +121,5 @@ async def _run(config: Config, paths: Paths, problems: list[str], reloading: Rel
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     machine = Machine(config, paths, environment())
-    agent = Agent(config, machine, version=version("roadside"), config_problems=problems, reloading=reloading)
+    agent = Agent(config, machine, version=VERSION, config_problems=problems, reloading=reloading)
     await agent.run(stop)

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agent.config import cross
+from agent.config import LARGEST, cross
 from agent.config.devices import device
 from agent.config.model import Clock, Commands, Config, Gateway, Journal, Port, Uplink
 from agent.config.overrides import override
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LARGEST = 1 << 20  # bytes; a configuration of a hundred devices has some 20 kB
 SECTIONS = ("gateway", "uplinks", "journal", "clock", "commands", "ports", "devices")
 IDENTIFIER = r"[a-z0-9]+(?:-[a-z0-9]+)*"  # fit for a topic, a file name and a SenML name (RFC 8428, 4.5.1)
 LONGEST_IDENTIFIER = 63
