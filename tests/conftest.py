@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 GRACE = 2.0  # seconds for threads and processes that are on their way out
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 TURNS = 20  # of the loop, in which it closes the connections that were let go
+
+# A machine that has other work to do is no fault of ours: how long an example takes is not judged.
+settings.register_profile("roadside", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("roadside")
 
 
 @pytest.fixture(scope="session", autouse=True)
