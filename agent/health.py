@@ -153,7 +153,7 @@ class Health:
             "published": status.tally.published,
             "acked": status.tally.acked,
             "refused": dict(status.tally.refused),
-            "set_aside": status.tally.set_aside,
+            "set_aside": status.set_aside,
             "in_flight": status.in_flight,
             "reconnects": status.reconnects,
             **({"renewal": status.renewal} if status.renewal else {}),

@@ -1,4 +1,7 @@
-"""What of a pack a receiver is given: whole records are left out of its body, and its numbers say which are in it."""
+"""What of a pack a receiver is given, all at once or in parts: whole records are taken out of its body.
+
+Its numbers say which are in it.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,32 @@ def covers_alone(stream: Stream, epoch: str, boot: str, base: int, first: int, l
     return _with(empty, [], ())
 
 
-def _with(pack: Pack, records: Sequence[bytes], numbers: tuple[tuple[int, int], ...]) -> Pack:
+def count(pack: Pack) -> int:
+    """Return how many records there are in a pack."""
+    return sum(last - first + 1 for first, last in _numbers(pack))
+
+
+def halves(pack: Pack) -> tuple[Pack, Pack]:
+    """Return a pack of two records or more as two, with half of them each; together they cover what it covers."""
+    records = zlib.decompress(pack.body, -zlib.MAX_WBITS)[len(_BEGIN) : -len(_END)].split(_BETWEEN)
+    numbers = [number for first, last in _numbers(pack) for number in range(first, last + 1)]
+    middle = len(records) // 2
+    border = numbers[middle]
+    before = replace(pack, last=border - 1)
+    after = replace(pack, first=border)
+    if pack.numbers is None:
+        return _with(before, records[:middle], None), _with(after, records[middle:], None)
+    return (
+        _with(before, records[:middle], tuple(_runs(numbers[:middle]))),
+        _with(after, records[middle:], tuple(_runs(numbers[middle:]))),
+    )
+
+
+def _numbers(pack: Pack) -> Sequence[tuple[int, int]]:
+    return ((pack.first, pack.last),) if pack.numbers is None else pack.numbers
+
+
+def _with(pack: Pack, records: Sequence[bytes], numbers: tuple[tuple[int, int], ...] | None) -> Pack:
     body = b",".join(_BEGIN + record + b"}" for record in records)
     size, adler = len(body) + 1, zlib.adler32(body + b"]")
     return replace(pack, body=senml.deflate(body), size=size, adler=adler, numbers=numbers)

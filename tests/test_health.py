@@ -28,6 +28,7 @@ def health(day: float | None, *, renewal: str = "") -> Health:
         message="",
         reconnects=0,
         tally=Tally(),
+        set_aside=0,
         in_flight=0,
         certificates={Holder.GATEWAY: DATES},
         renewal=renewal,

@@ -1,10 +1,12 @@
 """Links over aiomqtt: MQTT 5, or 3.1.1 when configured.
 
-aiomqtt 2.5 needs care in five places, and this is where it gets it:
+aiomqtt 2.5 needs care in six places, and this is where it gets it:
 
 * it ignores the reason code of an acknowledgement: here a refusal raises;
 * a publish that waits is not told when the connection goes: here it fails at once;
 * what was not sent stays in the client and goes out when that is used again: here a client serves one connection;
+* it ends the connection over a reason that MQTT 5 does not name for an acknowledgement, though Debian's mosquitto
+  gives one: here that is a refusal like others;
 * it sends more than the broker's Receive Maximum: here `Link.window` respects it;
 * a connect that fails or is cancelled leaves its socket behind: here that is opened on the loop and handed in.
 
@@ -16,12 +18,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import ExitStack, asynccontextmanager, closing
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import aiomqtt
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.uplink import credentials, dial, faults, inbound, tls, x509
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     import paho.mqtt.client as paho
-    from paho.mqtt.reasoncodes import ReasonCode
+    from paho.mqtt.enums import MQTTErrorCode
 
     from agent.config.model import Uplink
     from agent.uplink.broker import Incoming, Link, Will
@@ -47,6 +50,9 @@ FRESH = 20.0  # seconds: brokers close a connection over which nobody logs in
 SETTLE = 2.0  # seconds within which a broker refuses a certificate that it does not like
 RECEIVE_MAXIMUM = 65_535  # MQTT 5, section 3.2.2.3.3: the limit of a broker that names none
 PACKET_TOO_LARGE = 0x95
+PUBACK_REASON = 2  # its place in the packet, behind the packet id: MQTT 5, section 3.4.2
+# Refusals that MQTT 5 keeps for DISCONNECT (section 2.4): server busy, Receive Maximum exceeded, packet too large, rate
+UNFORESEEN = frozenset({0x89, 0x93, 0x95, 0x96})
 PACKET_HEAD = 9  # bytes at most of a PUBLISH before its properties, besides the topic: section 3.3
 
 _SILENT = logging.getLogger("roadside.paho")  # what the library logs of a lost connection, `Link.lost` tells
@@ -206,6 +212,8 @@ class _Client(aiomqtt.Client):
             clean_start=False if uplink.commands and self.mqtt5 else MQTT_CLEAN_START_FIRST_ONLY,
         )
         self._client.manual_ack_set(uplink.commands)
+        self._handle_pubackcomp = self._client._handle_pubackcomp  # noqa: SLF001 - the next line is why
+        self._client._handle_pubackcomp = self._on_puback  # type: ignore[method-assign] # noqa: SLF001
         self._client._create_socket = lambda: sock  # type: ignore[method-assign,assignment,return-value] # noqa: SLF001 - paho opens only blocking ones
         self.receive_maximum = RECEIVE_MAXIMUM
         self.maximum_packet_size: int | None = None
@@ -286,6 +294,17 @@ class _Client(aiomqtt.Client):
         if not self._connected.done() and not self.gone.done():  # aiomqtt would let the login wait for its time-out
             self.gone.set_result(None)
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
+
+    def _on_puback(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
+        """Give paho a reason that it knows in place of one that it takes for a malformed packet; ours settles first."""
+        packet = self._client._in_packet["packet"]  # noqa: SLF001 - there is no other way to it
+        if self.mqtt5 and len(packet) > PUBACK_REASON and packet[PUBACK_REASON] in UNFORESEEN:
+            reason = ReasonCode(PacketTypes.DISCONNECT, identifier=packet[PUBACK_REASON])
+            self._settle(int.from_bytes(packet[:PUBACK_REASON], "big"), reason)
+            packet = bytearray(packet)
+            packet[PUBACK_REASON] = faults.UNSPECIFIED
+            self._client._in_packet["packet"] = packet  # noqa: SLF001
+        return self._handle_pubackcomp(cmd)
 
     def _on_publish(
         self,

@@ -18,6 +18,7 @@ from agent.uplink.pump import Pump, Tally
 from agent.uplink.queues import JSON, Document, DocumentQueue, PackQueue, Queue
 from agent.uplink.reports import Reports
 from agent.uplink.route import Route
+from agent.uplink.sizes import Sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 FAREWELL_WITHIN = 1.5  # seconds to be acknowledged and to say goodbye when the agent stops
 STATUS = "status"
+OVER_A_MESSAGE = frozenset({LinkFault.CLOSED, LinkFault.UNACKED})  # how brokers meet what is too large, without a word
 
 
 class Presence(StrEnum):
@@ -70,6 +72,7 @@ class UplinkStatus:
     message: str  # the same for people
     reconnects: int  # connections after the first
     tally: Tally
+    set_aside: int  # messages that the broker would not have, and that wait for another connection
     in_flight: int  # messages unanswered
     broker: str  # host and port of the one in use
     first: FirstBroker | None  # while the second is in use
@@ -109,7 +112,8 @@ class Publisher:
         self._documents = DocumentQueue(random)
         self._answers = AnswerQueue(random)
         self.on_incoming: Callable[[Incoming], None] | None = None  # set it before `run`: commands are listened to
-        self._lanes = [PackQueue(lane, outbox, encode, uplink.live_within, random) for lane in Lane]
+        self._sizes = Sizes()
+        self._lanes = [PackQueue(lane, outbox, encode, uplink.live_within, random, self._sizes) for lane in Lane]
         alarms, *others = self._lanes
         self._queues: tuple[Queue, ...] = (alarms, self._answers, self._documents, *others)
         self._tally = Tally()
@@ -153,12 +157,17 @@ class Publisher:
     def snapshot(self) -> UplinkStatus:
         """Return how it is going; call it on the loop."""
         refusal = next((queue.pace.refusal for queue in self._queues if queue.pace.refusal), None)
+        set_aside = sum(queue.set_aside for queue in self._queues)
         fault, message = None, ""
         if self._trouble is not None:
             fault, message = self._trouble.fault, str(self._trouble)
         elif refusal is not None:
             fault = LinkFault.REFUSED_PUBLISH
             message = _("the broker refuses what is published: {why}; check its access rules").format(why=refusal)
+        elif set_aside:
+            fault = LinkFault.REFUSED_PUBLISH
+            message = _("{count} messages are too large for the broker, or of a form that it refuses; raise its limits")
+            message = message.format(count=set_aside)
         return UplinkStatus(
             state=self._state,
             lasted=0.0 if self._state_since is None else self._now() - self._state_since,
@@ -166,6 +175,7 @@ class Publisher:
             message=message,
             reconnects=max(0, self._connections - 1),
             tally=replace(self._tally, refused=Counter(self._tally.refused)),
+            set_aside=set_aside,
             broker=self._route.name,
             first=self._first(),
             certificates={} if self._papers is None else self._papers.certificates,
@@ -207,15 +217,21 @@ class Publisher:
                 await self._serve(link)
             return None, self._now() - up_since
         except LinkError as error:
+            if self._pump is not None and error.fault in OVER_A_MESSAGE:
+                self._suspect(self._pump)
             return error, 0.0 if up_since is None else self._now() - up_since
         finally:
             self._pump = None
+
+    def _suspect(self, pump: Pump) -> None:
+        largest = pump.largest_unanswered()
+        if largest is not None and largest.source is not None:
+            self._sizes.lost(largest.source.pack, len(largest.payload))
 
     async def _serve(self, link: Link) -> None:
         self._outbox.rewind()  # makes history also of what came while there was no link
         for queue in self._queues:
             queue.begin_anew()
-        self._tally.set_aside = 0
         self._documents.put(STATUS, Document(self._status(Presence.ONLINE), retain=True))
         self._pump = Pump(
             link,

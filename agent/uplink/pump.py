@@ -30,7 +30,6 @@ class Tally:
     acked: int = 0
     unheard: int = 0  # of the acked: the broker said that nobody subscribes to the topic
     refused: Counter[str] = field(default_factory=Counter)  # by the broker's reason
-    set_aside: int = 0  # on this connection only: what the broker would not have
 
 
 class _Sent(NamedTuple):
@@ -67,6 +66,7 @@ class Pump:
         self._reports = reports
         self._window: Window[_Sent] = Window(link.window)
         self._answered: deque[asyncio.Future[int]] = deque()
+        self._unanswered: list[Message] = []  # when the link went
         self._clock = asyncio.get_running_loop().time
         self._renewed = link.papers.renewed
         for event in (link.lost, self._renewed):
@@ -76,6 +76,12 @@ class Pump:
     def in_flight(self) -> int:
         """How many messages are unanswered."""
         return len(self._window)
+
+    def largest_unanswered(self) -> Message | None:
+        """Return the largest pack that has not been answered, now or when the link went; None if there is none."""
+        unanswered = [*self._unanswered, *(sent.message for sent in self._window)]
+        packs = [message for message in unanswered if message.source is not None]
+        return max(packs, key=lambda message: len(message.payload), default=None)
 
     async def run(self) -> None:
         """Publish until the link is to be made anew with renewed papers and nothing is on its way; alarms do not wait.
@@ -115,6 +121,8 @@ class Pump:
                 self._on_acked(sent, future.result())
             elif isinstance(error, RefusedError):
                 self._on_refused(sent, error, now)
+            else:
+                self._unanswered.append(sent.message)
         if self._link.lost.done():
             raise self._link.lost.result()
 
@@ -149,7 +157,11 @@ class Pump:
         )
         self._tally.published += 1
         self._window.add(future, sent, len(message.payload), now)
-        future.add_done_callback(self._on_answer)
+        if future.done():  # refused before it leaves the house: what waits behind it must not overtake it
+            self._on_answer(future)
+            self.settle()
+        else:
+            future.add_done_callback(self._on_answer)
 
     def _on_answer(self, future: asyncio.Future[int]) -> None:
         future.exception()  # has now been seen, even if nobody settles this connection any more
@@ -168,10 +180,8 @@ class Pump:
 
     def _on_refused(self, sent: _Sent, refusal: RefusedError, now: float) -> None:
         queue, message = sent
-        what = remedy(refusal)
         self._tally.refused[refusal.name] += 1
-        self._tally.set_aside += what is Remedy.SET_ASIDE
         if queue.refused(message, refusal, now):
-            if what is Remedy.EASE:
+            if remedy(refusal) is Remedy.EASE:
                 self._window.shrink()
             self._reports.refused(message.name, refusal)

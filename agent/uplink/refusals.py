@@ -32,6 +32,7 @@ class Remedy(Enum):
     RETRY = auto()  # soon, and less and less often
     EASE = auto()  # the same, and put less on the way at once
     WAIT = auto()  # until somebody changes the broker's rules
+    SPLIT = auto()  # send its records in smaller packs; a single one is set aside
     SET_ASIDE = auto()  # this message will not pass on this connection; those behind it may
 
 
@@ -41,7 +42,7 @@ _REMEDIES = {
     QUOTA_EXCEEDED: Remedy.EASE,
     NOT_AUTHORIZED: Remedy.WAIT,
     TOPIC_NAME_INVALID: Remedy.WAIT,
-    PACKET_TOO_LARGE: Remedy.SET_ASIDE,
+    PACKET_TOO_LARGE: Remedy.SPLIT,
     PAYLOAD_FORMAT_INVALID: Remedy.SET_ASIDE,
 }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from asyncio import Future
+    from collections.abc import Iterator
 
 T = TypeVar("T")
 
@@ -30,6 +31,9 @@ class Window(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._messages)
+
+    def __iter__(self) -> Iterator[T]:
+        return (message for message, _ in self._messages.values())
 
     def has_room(self, *, urgent: bool) -> bool:
         """Return whether one more message may be sent."""

@@ -132,7 +132,7 @@ class MemoryLink:
             future.set_result(code)
             return
         refusal = RefusedError(code, f"reason {code:#x}")
-        if sent.payload.isdigit() and remedy(refusal) is not Remedy.SET_ASIDE:
+        if sent.payload.isdigit() and remedy(refusal) not in {Remedy.SPLIT, Remedy.SET_ASIDE}:
             self._refused[sent.name].add(int(sent.payload))
         future.set_exception(refusal)
 

@@ -19,7 +19,7 @@ from agent.uplink.mqtt import MqttBroker
 from tests.brokers import free_port
 from tests.uplink import certificates
 from tests.uplink.outbox import uplink
-from tests.uplink.scripted import ScriptedBroker
+from tests.uplink.scripted import ScriptedBroker, accept
 from tests.uplink.waiting import until
 
 if TYPE_CHECKING:
@@ -73,12 +73,25 @@ async def test_that_nobody_subscribes_is_told():
         assert await send(link) == NO_SUBSCRIBERS
 
 
-@pytest.mark.parametrize(("code", "name"), [(0x87, "Not authorized"), (0x97, "Quota exceeded"), (0x80, "Unspecified")])
+# MQTT 5 has no such reasons in an acknowledgement; brokers give them all the same.
+UNFORESEEN = [
+    (0x89, "Server busy"),
+    (0x93, "Receive maximum exceeded"),
+    (0x95, "Packet too large"),
+    (0x96, "rate too high"),
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [(0x87, "Not authorized"), (0x97, "Quota exceeded"), (0x80, "Unspecified"), *UNFORESEEN]
+)
 async def test_a_refusal_is_no_delivery(code: int, name: str):
     async with ScriptedBroker(answer=lambda _: code) as broker, linked(broker) as link:
         with pytest.raises(RefusedError, match=name) as refused:
             await send(link)
         assert refused.value.code == code
+        broker.answer = accept
+        assert await send(link) == 0
 
 
 async def test_acknowledgements_may_come_in_any_order():

@@ -46,7 +46,7 @@ def test_every_pack_arrives_and_is_done_once(
         async with asyncio.timeout(36_000):
             while outbox.unfinished() and not task.done():
                 await asyncio.sleep(120)
-                if made.snapshot().tally.set_aside and broker.link is not None:
+                if made.snapshot().set_aside and broker.link is not None:
                     broker.link.lose()  # what was set aside is sent again on the next connection
         task.cancel()
         with suppress(asyncio.CancelledError):

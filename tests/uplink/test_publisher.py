@@ -265,10 +265,10 @@ async def test_a_pack_the_broker_cannot_digest_is_set_aside_until_the_next_conne
         outbox.put(Lane.HISTORY)
     async with running(outbox, broker) as made:
         await until(lambda: len(outbox.finished) == 4)
-        assert made.snapshot().tally.set_aside == 1
+        assert made.snapshot().set_aside == 1
         broker.link.lose()
         await until(lambda: len(outbox.finished) == 5)
-        assert made.snapshot().tally.set_aside == 0
+        assert made.snapshot().set_aside == 0
 
 
 @in_virtual_time
