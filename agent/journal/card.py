@@ -67,6 +67,9 @@ class Card:
         self._ended = False
         self._removed: set[str] = set()  # by us, perhaps for somebody who did not wait for the end of it
         self.segments: list[Segment] = []
+        # What the last commit that was found holds. The run that wrote it may have been killed before its sync, or told
+        # that the sync failed: then it is read back from the page cache and is not on the medium, nor ever will be.
+        self.doubtful: list[Span] = []
 
     def load(self) -> Found:
         """Read what is there; a segment that cannot be read costs none of the others."""
@@ -90,7 +93,8 @@ class Card:
                     damaged += found.size
                     continue
                 with suppress(ValueError):  # a good checksum around nonsense: made by something else than this agent
-                    segment.note(committed.take(found.payload))
+                    self.doubtful = committed.take(found.payload)
+                    segment.note(self.doubtful)
             committed.end_segment()
         return Found(committed.state, committed.before, committed.epochs, committed.kept_is_old, damaged, unreadable)
 

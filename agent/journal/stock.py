@@ -35,6 +35,9 @@ class Stock:
             for key, ranges in segment.spans.items():
                 self._present[key].update(ranges)
         self._committed = {stream: Ranges(self._present[state.epoch, stream]) for stream in Stream}
+        for (epoch, stream), first, last in card.doubtful:  # what the young end has of it is committed again
+            if epoch == state.epoch:
+                self._committed[stream].remove(first, last)
 
     # --- what is there ---------------------------------------------------------------------------------------------
 

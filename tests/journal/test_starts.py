@@ -6,7 +6,7 @@ import random
 import pytest
 
 from agent.readings import Stream
-from tests.journal.test_losses import ledger, said
+from tests.journal.test_losses import fetched, ledger, said
 from tests.simulation.disk import FOREVER, Death, Killed, SimulatedDisk
 
 
@@ -78,3 +78,27 @@ async def test_a_start_that_is_killed_at_any_operation_leaves_to_the_next_what_i
         finally:
             bench.let_go()
     pytest.fail("it takes no end")
+
+
+@pytest.mark.usefixtures("disks")
+async def test_what_the_page_cache_gives_back_of_a_commit_whose_sync_failed_is_committed_again(bench):
+    journal = bench.open()
+    await journal.commit()
+    journal.append(Stream.TELEMETRY, bench.readings(600))  # more than a page
+    bench.card.refuse("sync", errno.EIO)
+    await journal.commit()
+    assert "card" in journal.status().faults
+    kill(bench)
+
+    journal = bench.open()
+    await journal.commit(patient=True)
+    bench.let_go()
+    bench.young.power_cut(oldest)
+    bench.card.power_cut(oldest)
+
+    assert await fetched(bench.open()) == list(range(600))
+
+
+def oldest(_count):
+    """Choose what was on the medium before."""
+    return 0

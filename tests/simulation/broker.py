@@ -112,20 +112,21 @@ class SimulatedLink:
             self._universe.within_life(0.0, self.lose_all)
             return future
         self._busy_until = max(self._busy_until, self._universe.now + self._delay())
-        self._universe.at(self._busy_until, lambda: self._arrive(number, topic, payload, future))
+        sent = self._universe.now
+        self._universe.at(self._busy_until, lambda: self._arrive(number, topic, payload, sent, future))
         return future
 
     def _delay(self) -> int:
         return round(self._broker.chance.uniform(0.0005, self._broker.latency) * SECOND)
 
-    def _arrive(self, number: int, topic: str, payload: bytes, future: asyncio.Future[int]) -> None:
+    def _arrive(self, number: int, topic: str, payload: bytes, sent: int, future: asyncio.Future[int]) -> None:
         broker = self._broker
         if broker.deaf or (self._deliverable is not None and number > self._deliverable):
             return
         self._arrived = number
         name = topic.rpartition("/")[2]
         code = broker.refused.get(name, 0)
-        names = broker.city.take(topic, payload) if not code else []
+        names = broker.city.names_in(topic, payload) if code else broker.city.take(topic, payload, sent)
         if self._universe.life != self._life or future not in self._waiting:
             return
         if broker.lose_next == "after":
@@ -147,6 +148,7 @@ class SimulatedLink:
         if future.done():
             return
         if code:
+            broker.city.note_refusal(names)
             future.set_exception(RefusedError(code, f"reason {code:#x}"))
         else:
             broker.city.ack(names)

@@ -69,6 +69,12 @@ BUGS = {
         "            except OSError:\n                self._file.sync()\n",
         **POWER_AND_CARD,
     ),
+    "what the page cache gives back believed": Bug(
+        "agent.journal.stock",
+        "                self._committed[stream].remove(first, last)\n",
+        "                pass\n",
+        first=10008,
+    ),
     "an anchor of another boot": Bug(
         "agent.timekeeper",
         "date_by(self._anchors.get(boot, ()), at)",
@@ -89,8 +95,8 @@ BUGS = {
     ),
     "what was refused sent again in the wrong order": Bug(
         "agent.uplink.queues",
-        "            insort(self._waiting, message.source, key=lambda waiting: waiting.place)\n",
-        "            self._waiting.insert(0, message.source)\n",
+        "        insort(self._waiting, source, key=lambda waiting: (waiting.place, waiting.pack.first))\n",
+        "        self._waiting.insert(0, source)\n",
         **REFUSALS,
     ),
     "a measurement taken twice": Bug(

@@ -32,6 +32,7 @@ class Arrived:
     boot: str
     boottime: float  # seconds: the record's own instant
     fields: dict[str, Any]
+    sent: int  # true time
     utc: float | None = None  # as the receiver dates it
     uncertainty: float | None = None
 
@@ -43,9 +44,10 @@ class City:
     universe: Universe
     receiver: Receiver = field(default_factory=Receiver)
     records: dict[Name, Arrived] = field(default_factory=dict)  # in the order in which they came
+    refused: dict[Name, int] = field(default_factory=dict)  # when the agent heard of it last
     acked: dict[Name, int] = field(default_factory=dict)  # what the agent knows to be here, and since when
 
-    def take(self, topic: str, payload: bytes) -> list[Name]:
+    def take(self, topic: str, payload: bytes, sent: int) -> list[Name]:
         """Take one message; return which records are in it."""
         lane = topic.rpartition("/")[2]
         self.universe.tell("arrived", f"{lane} {crc32(payload):08x}")
@@ -56,7 +58,7 @@ class City:
         for number, fields in enumerate(items, head["v"]):
             name = Name(head["epoch"], head["stream"], number)
             names.append(name)
-            one = Arrived(name, lane, head["boot"], head["boottime"] + fields.get("t", 0.0), fields)
+            one = Arrived(name, lane, head["boot"], head["boottime"] + fields.get("t", 0.0), fields, sent)
             known = self.records.setdefault(name, one)
             if name in self.acked and head["stream"] != "ledger":
                 self.universe.fault(f"{name} was sent again although it had been acknowledged")
@@ -66,6 +68,17 @@ class City:
             mine = self.records[_name(record.series, record.number)]
             mine.utc, mine.uncertainty = record.utc, record.uncertainty
         return names
+
+    def names_in(self, topic: str, payload: bytes) -> list[Name]:
+        """Return which records are in a message that the broker does not take."""
+        if topic.rpartition("/")[2] not in PACKED:
+            return []
+        head, *items = unpack(payload)
+        return [Name(head["epoch"], head["stream"], head["v"] + at) for at in range(len(items))]
+
+    def note_refusal(self, names: list[Name]) -> None:
+        """Note that the agent was told that these were refused."""
+        self.refused |= dict.fromkeys(names, self.universe.now)
 
     def ack(self, names: list[Name]) -> None:
         """Note that the agent was told that these are here: it has no reason to send them again."""

@@ -13,7 +13,7 @@ from tests.simulation.universe import SECOND
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.simulation.city import Name
+    from tests.simulation.city import Arrived, Name
     from tests.simulation.play import Play
 
 SETTLES = 0.02  # seconds after which a tip counts
@@ -55,11 +55,12 @@ def _dates(play: Play) -> Iterator[str]:
 def _order(play: Play) -> Iterator[str]:
     """In live and in history the readings of a device come in the order in which they were made.
 
-    What had been given up may come after all, and late: where a power cut finds a card that never heard of it.
+    What had been given up may come after all, and late: where a power cut finds a card that never heard of it. And what
+    was refused comes after what was on its way at that moment, if the broker has changed its mind in between.
     """
     boots = {clock.boot: rank for rank, clock in enumerate(play.truth.clocks)}
     given_up = {(series.epoch, series.stream): one.given_up for series, one in play.city.receiver.accounts.items()}
-    last: dict[tuple[str, str], tuple[tuple[int, float], Name]] = {}
+    last: dict[tuple[str, str], tuple[tuple[int, float], Arrived]] = {}
     for one in play.city.records.values():
         epoch, stream, number = one.name
         if one.topic not in {"live", "history"} or given_up[epoch, stream].covers(number, number):
@@ -67,9 +68,11 @@ def _order(play: Play) -> Iterator[str]:
         key = (one.topic, one.fields["n"].partition("/")[0])
         place = (boots[one.boot], one.boottime + 0.0005)
         before = last.get(key)
-        if before is not None and (before[0] > (place[0], place[1] + ROUNDED) or _backwards(before[1], one.name)):
-            yield f"{one.name} came on {one.topic} after {before[1]}"
-        last[key] = (place, one.name)
+        if before is not None and (before[0] > (place[0], place[1] + ROUNDED) or _backwards(before[1].name, one.name)):
+            if before[1].sent <= play.city.refused.get(one.name, -1):
+                continue
+            yield f"{one.name} came on {one.topic} after {before[1].name}"
+        last[key] = (place, one)
 
 
 def _backwards(before: Name, now: Name) -> bool:

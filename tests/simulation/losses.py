@@ -168,7 +168,15 @@ class Excuses:
             until = min(at, card) if card is not None else at
             yield until - round(self._interval * SECOND), at, "telemetry"
             yield until - round(BETWEEN_ALARMS * SECOND), at, "alarm"
-            yield until - round((2 * KEPT + self._interval) * SECOND), at, "withheld"
+            yield self._stated_by(until), at, "withheld"
+
+    def _stated_by(self, at: int) -> int:
+        """Return since when a count may not have reached the card: each start begins to wait anew."""
+        wait = round((2 * KEPT + self._interval) * SECOND)
+        for end in reversed(self._play.ends):
+            if at - wait <= end.now <= at:
+                at = end.now
+        return at - wait
 
     def cover(self, one: Measured) -> bool:
         """Return whether a measurement may be lost."""
