@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from agent.journal.inspect import UnsoundError, body_of
+from agent.journal.opening import lost
 from agent.journal.packing import weight
 from agent.journal.ranges import Ranges
 from agent.journal.state import LEDGERED
@@ -187,12 +188,11 @@ class Import:
     def _lost(self) -> Iterator[LedgerEntry]:
         """Say from which numbers on nothing can come: the young end of a gateway is gone with its power."""
         state = self._found.state
-        if state is None or state.clean or self._found.young:
+        if state is None or self._found.young:
             return
-        now = self._journal.clock.boottime()
-        for stream, number in state.next.items():
-            if number - 1 > self._settled_of((state.epoch, stream)):
-                yield LedgerEntry(now, "lost", "power_cut", 0, stream=stream.value, epoch=state.epoch, first=number)
+        for entry in lost(state, self._journal.clock.boottime()):
+            if entry.first - 1 > self._settled_of((entry.epoch, Stream(entry.stream))):
+                yield entry
 
     def _settled_of(self, key: Key) -> int:
         """Return the number up to which an earlier import has settled an epoch and stream; -1 if there was none."""

@@ -307,7 +307,8 @@ class Journal:
     def state_in_ledger(self, entry: LedgerEntry) -> None:
         """Say that numbers will not come, and never look for them again."""
         first, last = entry.first, entry.last
-        self._log.warning("journal_" + entry.kind, why=entry.why, stream=entry.stream, first=first, last=last or None)
+        tell = self._log.info if entry.why == "restart" else self._log.warning
+        tell("journal_" + entry.kind, why=entry.why, stream=entry.stream, first=first, last=last or None)
         with self._keeping:
             self.append(Stream.LEDGER, [entry])
             if last:  # open-ended is what a power cut took: nothing of it was ever here

@@ -60,7 +60,7 @@ def open_both(
     for one in ended:
         if state.blind and one.epoch != state.epoch:
             kept |= one.kept
-            ledger += _lost(one, clock.boottime())
+            ledger += lost(one, clock.boottime())
         state.take_over(one)
     state.kept = kept | state.kept
     state.boot = clock.boot
@@ -206,12 +206,14 @@ def encode_done(done: Mapping[tuple[str, Key], Ranges]) -> bytes:
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _lost(before: State, now: int) -> list[LedgerEntry]:
-    """Say what a power cut may have taken: from the last durable numbers on, unless the agent had stopped in order."""
-    if before.clean:
-        return []
+def lost(before: State, now: int) -> list[LedgerEntry]:
+    """Say from which numbers on nothing of an epoch can come: what stood behind them is gone with the young end.
+
+    Also where the agent had stopped in order: it may have run again while the card took nothing, not even that.
+    """
+    why = "restart" if before.clean else "power_cut"
     return [
-        LedgerEntry(now, "lost", "power_cut", 0, stream=stream.value, epoch=before.epoch, first=number)
+        LedgerEntry(now, "lost", why, 0, stream=stream.value, epoch=before.epoch, first=number)
         for stream, number in before.next.items()
     ]
 

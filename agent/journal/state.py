@@ -28,7 +28,7 @@ class State:
     done: dict[str, dict[Key, Ranges]] = field(default_factory=dict)  # by uplink
     resent: dict[str, int] = field(default_factory=dict)  # by uplink: how often marks of delivery were taken off
     kept: dict[str, Any] = field(default_factory=dict)
-    clean: bool = False  # the agent stopped in order after this: nothing can be missing behind it
+    clean: bool = False  # the agent stopped in order after this
     blind: bool = False  # what a power cut took before this epoch has not been stated: the card could not be read
 
     def done_by(self, uplink: str, key: Key) -> Ranges:

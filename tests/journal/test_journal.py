@@ -11,6 +11,13 @@ from agent.readings import AlarmEvent, Stream
 from tests.journal.packs import drain, values, waiting
 
 
+class Unwritable(Folder):
+    """A card that takes nothing more."""
+
+    def create(self, name):  # noqa: ARG002 - as every disk's
+        raise OSError(errno.EROFS, "Read-only file system")
+
+
 async def fetched(journal, outbox, lane=Lane.HISTORY):
     """Take all that waits in a lane, also from the card."""
     there = asyncio.Event()
@@ -151,7 +158,23 @@ async def test_an_orderly_stop_leaves_nothing_for_a_power_cut_to_take(bench):
     outbox = reopened.outbox("city")
 
     assert [value for pack in await fetched(reopened, outbox) for value in values(pack)] == [0, 1, 2, 3, 4]
-    assert ledger(outbox) == []
+    stated = {(entry["n"], entry["why"], entry["stream"], entry["first"]) for entry in ledger(outbox)}
+    firsts = {"telemetry": 6, "alarm": 1, "anchor": 1, "ledger": 1}
+    assert stated == {("lost", "restart", stream, first) for stream, first in firsts.items()}
+
+
+async def test_what_was_taken_while_the_card_refused_after_an_orderly_stop_is_accounted_for(bench):
+    journal = bench.open()
+    epoch = journal.status().epoch
+    journal.append(Stream.TELEMETRY, bench.readings(5))
+    await journal.close(5)
+    bench.open(card=Unwritable(bench.card.path), pack_size=1).append(Stream.TELEMETRY, bench.readings(5))
+
+    bench.power_cut()
+    entries = ledger(bench.open(pack_within=0).outbox("city"))
+
+    stated = [(one["n"], one["epoch"], one["stream"], one["first"]) for one in entries]
+    assert ("lost", epoch, "telemetry", 6) in stated
 
 
 async def test_a_power_cut_soon_after_an_orderly_restart_is_not_taken_for_an_orderly_stop(bench):
@@ -254,11 +277,7 @@ async def test_beyond_the_limit_the_oldest_telemetry_goes_into_the_ledger_and_al
 
 
 async def test_a_full_young_end_keeps_alarms_and_accounts_for_the_telemetry_that_went(bench):
-    class Broken(Folder):
-        def create(self, name):  # noqa: ARG002 - as every disk's
-            raise OSError(errno.EROFS, "Read-only file system")
-
-    journal = bench.open(card=Broken(bench.card.path), young_limit=1 << 16)
+    journal = bench.open(card=Unwritable(bench.card.path), young_limit=1 << 16)
     journal.append(Stream.ALARM, [AlarmEvent("panic-1", "pressed", bench.clock.now, "f" * 16, raised=True)])
     for _ in range(100):
         journal.append(Stream.TELEMETRY, bench.readings(50))
@@ -273,7 +292,7 @@ async def test_a_full_young_end_keeps_alarms_and_accounts_for_the_telemetry_that
     assert len(left) + dropped == 5000
     assert left == list(range(dropped, 5000))  # the oldest went
     assert len(drain(outbox, Lane.ALARMS)) == 1
-    assert waiting(bench.open(card=Broken(bench.card.path), young_limit=1 << 16).outbox("city")) == left
+    assert waiting(bench.open(card=Unwritable(bench.card.path), young_limit=1 << 16).outbox("city")) == left
 
 
 async def test_a_card_that_refuses_and_recovers_gets_what_it_missed(bench):

@@ -168,7 +168,7 @@ async def _import(old: Source, config: Config, paths: Paths) -> int:
             click.echo(line, err=True)
         await work.carry()
         names = {f"{kind}/{device}" for kind in ("driver", "refine") for device in config.devices}
-        for entry in work.finish(names):
+        for entry in [one for one in work.finish(names) if one.why != "restart"]:
             text = _("{stream} (epoch {epoch}): missing for ever from number {first} on; the ledger says so")
             click.echo(text.format(stream=entry.stream, epoch=entry.epoch, first=entry.first), err=True)
     except (CarryingError, OSError) as error:
