@@ -79,6 +79,7 @@ class Play:
         )
         self.card = WatchedDisk(self, "card")
         self.young = WatchedDisk(self, "young", volatile=True)
+        self.quiet_since: int | None = None
         self.clock = self._boot()
         self.stall = 0.0  # seconds that a job of the card takes on top
         self.ends: list[End] = []
@@ -124,7 +125,9 @@ class Play:
         chance = self.universe.chance(f"boot {self.truth.power}")
         clock = SimulatedClock(self.universe, chance)
         self.truth.clocks.append(clock)
-        if chance.random() < 0.9:
+        if self.quiet_since is not None:
+            clock.be_set()
+        elif chance.random() < 0.9:
             late = chance.choice([0.0, chance.uniform(1, 60), chance.uniform(60, 1500)])
 
             def be_set() -> None:
