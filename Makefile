@@ -18,7 +18,7 @@ campaign: ## the whole agent simulated, with everything going wrong: SEEDS=1000 
 	@./bootstrap.sh test
 	@$(PY)/python -m tests.simulation --seeds $(or $(SEEDS),200) --first $(or $(FIRST),0) $(ARGS)
 
-bench: ## what the journal costs on this machine: time, memory, bytes; ARGS="--json FILE --runs 5"
+bench: ## what the agent costs on this machine, beside a plain script; ARGS="--quick", "way --only a,f --runs 5 --json FILE"
 	@./bootstrap.sh test
 	@$(PY)/python -m tests.bench $(ARGS)
 

@@ -87,6 +87,13 @@ class Mosquitto:
             self._process.wait()
             self._process = None
 
+    def shut_down(self) -> None:
+        """End it as systemd does: with `persistence true` it keeps sessions and what waits for them."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait()
+        self._process = None
+
     def freeze(self) -> None:
         """Let it hang: the kernel still accepts connections and bytes for it."""
         assert self._process is not None

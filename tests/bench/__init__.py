@@ -1,1 +1,1 @@
-"""What the journal costs, measured: `make bench`. Plain modules, no tests; nothing here runs in `make test`."""
+"""What the agent costs, measured: `make bench`. Plain modules, no tests; nothing here runs in `make test`."""

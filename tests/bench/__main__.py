@@ -19,6 +19,8 @@ from rich.table import Table
 
 from tests.bench import appending, draining, starting, wearing
 from tests.bench.figures import figures
+from tests.bench.way.parts import NOT_MEASURED as NOT_MEASURED_OF_WAY
+from tests.bench.way.parts import measures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,26 +35,44 @@ NOT_MEASURED = (
 
 
 @click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(["journal", "way"]))
 @click.option("--runs", default=3, show_default=True, help="Of how many the median is taken.")
 @click.option("--json", "lines", type=click.Path(path_type=Path), help="Where the figures go as JSON lines.")
-def main(runs: int, lines: Path | None) -> None:
-    """Measure what the journal costs on this machine."""
+@click.option("--only", default="a,b,c,f,g", show_default=True, help="Of the way up: these alone.")
+@click.option("--quick", is_flag=True, help="Of the way up: one run, a third of the time, the small backlog alone.")
+def main(parts: tuple[str, ...], runs: int, lines: Path | None, only: str, quick: bool) -> None:
+    """Measure what the journal and the way up cost on this machine; both unless one is named."""
     logging.disable(logging.WARNING)  # a power cut is told at each start; a fault still is
     here = machine()
+    found: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="roadside-bench-", dir=TMPFS) as name:
-        folder = Path(name)
-        found = [
-            *_several(runs, folder, appending.run),
-            *_several(runs, folder, draining.run),
-            *_several(1, folder, wearing.run),  # the same each time: it is counted, not timed
-        ]
-        built = folder / "built"
-        starting.build(built)
-        found += _several(runs, folder, lambda one: starting.run(built, one))
-    _show(found, here, runs)
+        if "way" not in parts or "journal" in parts:
+            journal = _journal(runs, Path(name))
+            _show("The journal", journal, here, runs, NOT_MEASURED)
+            found += journal
+        if "journal" not in parts or "way" in parts:
+            way = _way(1 if quick else runs, Path(name) / "cards", only.split(","), quick=quick)
+            _show("The way up", way, here, 1 if quick else runs, NOT_MEASURED_OF_WAY)
+            found += way
     if lines is not None:
         rows = [{"machine": here}, *map(asdict, found)]
         lines.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def _journal(runs: int, folder: Path) -> list[Figure]:
+    found = [
+        *_several(runs, folder, appending.run),
+        *_several(runs, folder, draining.run),
+        *_several(1, folder, wearing.run),  # the same each time: it is counted, not timed
+    ]
+    built = folder / "built"
+    starting.build(built)
+    return [*found, *_several(runs, folder, lambda one: starting.run(built, one))]
+
+
+def _way(runs: int, cards: Path, only: list[str], *, quick: bool) -> list[Figure]:
+    cards.mkdir()
+    return [one for measure in measures(only, cards, quick=quick) for one in figures(measure() for _ in range(runs))]
 
 
 def _several(runs: int, folder: Path, measure: Callable[[Path], Iterable[Measured]]) -> list[Figure]:
@@ -71,14 +91,17 @@ def machine() -> dict[str, str | int | None]:
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": names[-1] if names else platform.machine(),
         "cores": os.cpu_count(),
+        "load": f"{os.getloadavg()[0]:.1f}",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }
 
 
-def _show(found: Iterable[Figure], machine: dict[str, str | int | None], runs: int) -> None:
+def _show(
+    title: str, found: Iterable[Figure], machine: dict[str, str | int | None], runs: int, not_measured: str
+) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
-    table = Table("what", "unit", title="The journal")
+    table = Table("what", "unit", title=title)
     for column in ("median", "least", "most", "to reach", "", "ratio to a yardstick"):
         table.add_column(column, justify="right")
     for one in found:
@@ -92,7 +115,7 @@ def _show(found: Iterable[Figure], machine: dict[str, str | int | None], runs: i
         )
     console.print(table)
     console.print(", ".join(f"{name} {value}" for name, value in machine.items()) + f"; medians of {runs} runs.")
-    console.print(NOT_MEASURED)
+    console.print(not_measured)
 
 
 def _number(value: float) -> str:
