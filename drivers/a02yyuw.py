@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Interval
-
 from drivers.checksums import sum8
-from drivers.contract import N_, Help, ListeningDriver, Measurement, Reason, SerialLine
+from drivers.contract import N_, Help, Interval, ListeningDriver, Measurement, Reason, SerialLine
 from drivers.framing import FrameDecoder, Framing
 from drivers.quantities import unit
 

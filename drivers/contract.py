@@ -184,8 +184,16 @@ class SerialLine:
         return f"{self.baud} {self.bits}{self.parity}{self.stop}"
 
 
-@dataclass(frozen=True, slots=True)
-class Help:
+class Interval(NamedTuple):
+    """The limits of a number: `ge` and `le` are legal themselves, `gt` and `lt` are not."""
+
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+
+
+class Help(NamedTuple):
     """What a setting is for, in words a technician reads: `Annotated[int, Interval(ge=1, le=247), Help(N_("..."))]`."""
 
     text: str

@@ -16,9 +16,18 @@ from functools import partial
 from math import isfinite
 from typing import Annotated, Any
 
-from annotated_types import Interval
-
-from drivers.contract import N_, Fault, FaultKind, Help, Item, ListeningDriver, Measurement, Reason, SerialLine
+from drivers.contract import (
+    N_,
+    Fault,
+    FaultKind,
+    Help,
+    Interval,
+    Item,
+    ListeningDriver,
+    Measurement,
+    Reason,
+    SerialLine,
+)
 from drivers.quantities import QUANTITIES
 
 LINE_END = re.compile(rb"[\r\n]")

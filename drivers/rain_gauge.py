@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Interval
-
-from drivers.contract import N_, Fault, FaultKind, Help, InputDriver, Item, Measurement, Reason
+from drivers.contract import N_, Fault, FaultKind, Help, InputDriver, Interval, Item, Measurement, Reason
 from drivers.debounce import Debounce, Level
 from drivers.quantities import always
 from drivers.settings import Active, Hold, Pin, Pull, Report

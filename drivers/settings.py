@@ -2,9 +2,7 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Interval
-
-from drivers.contract import N_, Help
+from drivers.contract import N_, Help, Interval
 
 Pin = Annotated[int, Interval(ge=0, le=27), Help(N_("GPIO number (BCM), not the number of the pin on the header"))]
 Pull = Annotated[Literal["up", "down", "none"], Help(N_("Resistor of the Pi that holds the open input at a level"))]

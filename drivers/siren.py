@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Interval
-
-from drivers.contract import N_, Help, Item, Measurement, OutputDriver
+from drivers.contract import N_, Help, Interval, Item, Measurement, OutputDriver
 from drivers.quantities import always
 from drivers.settings import Active, Pin, Report
 

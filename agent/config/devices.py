@@ -6,8 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Interval
-
 from agent.config.hints import hints
 from agent.config.model import RESERVED_ALARMS, AlarmRule, Device, Labels, Port, Rules
 from agent.config.problems import nearest, shown
@@ -15,7 +13,7 @@ from agent.config.tables import read
 from agent.config.wording import LINE_FORM, is_line_key, unknown_key
 from agent.i18n import _
 from drivers import registry
-from drivers.contract import N_, Driver, Help, InputDriver, ListeningDriver, OutputDriver, PollingDriver
+from drivers.contract import N_, Driver, Help, InputDriver, Interval, ListeningDriver, OutputDriver, PollingDriver
 from drivers.quantities import QUANTITIES
 
 if TYPE_CHECKING:

@@ -8,19 +8,23 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from annotated_types import Ge, Gt, Interval, Len
-
 from agent.i18n import _
-from drivers.contract import N_, Driver, Help, SerialLine
+from drivers.contract import N_, Driver, Help, Interval, SerialLine
 
 MIB = 1 << 20
 PUBLIC_KEY_SIZE = 32  # bytes of Ed25519: RFC 8032, section 5.1.5
 RESERVED_ALARMS = ("silent", "stuck")  # raised by the agent itself for any device
 BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 WEB_PATH = "/mqtt"  # where brokers take MQTT over WebSocket unless the url says so
+
+
+class Len(NamedTuple):
+    """How long a text or list is at least."""
+
+    least: int
 
 
 class WrongError(ValueError):
@@ -80,7 +84,9 @@ class Uplink:
     keepalive: Annotated[float, Interval(ge=5, le=3600), Help(N_("Longest silence towards the broker"), "s")] = 30.0
     ack_within: Annotated[float, Interval(ge=1, le=600), Help(N_("Longest wait for an acknowledgement"), "s")] = 10.0
     live_within: Annotated[float, Interval(ge=1, le=3600), Help(N_("Older readings go up as history"), "s")] = 30.0
-    quota: Annotated[int | None, Ge(4 * MIB), Help(N_("Most room on the card for what waits for it"), "bytes")] = None
+    quota: Annotated[
+        int | None, Interval(ge=4 * MIB), Help(N_("Most room on the card for what waits for it"), "bytes")
+    ] = None
     backup_url: Annotated[str | None, Help(N_("Another broker of the same receiver, for when the first is away"))] = (
         None
     )
@@ -220,11 +226,13 @@ class Journal:
     commit_interval: Annotated[
         float, Interval(ge=0.1, le=3600), Help(N_("What a power cut may cost: telemetry younger than this"), "s")
     ] = 10.0
-    limit: Annotated[int, Ge(MIB), Help(N_("Most room the journal takes"), "bytes")] = 256 * MIB
-    reserve: Annotated[int, Ge(0), Help(N_("Room on its disk that the journal leaves to others"), "bytes")] = 64 * MIB
-    young_limit: Annotated[int, Ge(MIB // 16), Help(N_("Most memory for what is not yet on the card"), "bytes")] = (
-        16 * MIB
+    limit: Annotated[int, Interval(ge=MIB), Help(N_("Most room the journal takes"), "bytes")] = 256 * MIB
+    reserve: Annotated[int, Interval(ge=0), Help(N_("Room on its disk that the journal leaves to others"), "bytes")] = (
+        64 * MIB
     )
+    young_limit: Annotated[
+        int, Interval(ge=MIB // 16), Help(N_("Most memory for what is not yet on the card"), "bytes")
+    ] = 16 * MIB
     pack_within: Annotated[
         float, Interval(ge=0, le=60), Help(N_("Readings are gathered for so long before they go up"), "s")
     ] = 1.0
@@ -290,10 +298,16 @@ class Rules:
     plausible: Annotated[
         tuple[float, float] | None, Help(N_("Lowest and highest value that can be; others are marked"))
     ] = None
-    stuck_after: Annotated[float | None, Gt(0), Help(N_("A value that stays the same so long is a fault"), "s")] = None
-    deadband: Annotated[float | None, Ge(0), Help(N_("Smaller changes are not sent"))] = None
-    heartbeat: Annotated[float, Gt(0), Help(N_("With 'deadband': a value goes up at least so often"), "s")] = 300.0
-    window: Annotated[float | None, Gt(0), Help(N_("Mean, lowest and highest over this time are sent"), "s")] = None
+    stuck_after: Annotated[
+        float | None, Interval(gt=0), Help(N_("A value that stays the same so long is a fault"), "s")
+    ] = None
+    deadband: Annotated[float | None, Interval(ge=0), Help(N_("Smaller changes are not sent"))] = None
+    heartbeat: Annotated[float, Interval(gt=0), Help(N_("With 'deadband': a value goes up at least so often"), "s")] = (
+        300.0
+    )
+    window: Annotated[
+        float | None, Interval(gt=0), Help(N_("Mean, lowest and highest over this time are sent"), "s")
+    ] = None
 
     def __post_init__(self) -> None:
         if self.scale == 0:

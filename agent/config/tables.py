@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args
 
+import annotated_types
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -27,10 +28,10 @@ from pydantic import (
 
 from agent.config import units
 from agent.config.hints import Hint, help_of, hints, is_table, origin, split
-from agent.config.model import WrongError
+from agent.config.model import Len, WrongError
 from agent.config.wording import sentence
 from agent.i18n import _
-from drivers.contract import Help, SerialLine
+from drivers.contract import Help, Interval, SerialLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +104,7 @@ def _default(each: dataclasses.Field[Any]) -> Any:  # noqa: ANN401 - what pydant
 def _mirrored(hint: Hint) -> Hint:
     plain, metadata = split(hint)
     help_ = help_of(hint)
-    limits = [each for each in metadata if not isinstance(each, Help)]
+    limits = [_limit(each) for each in metadata if not isinstance(each, Help)]
     extra: list[Any] = [Field(description=_(help_.text))] if help_.text else []
     if plain is SerialLine:
         schema = {"type": "string", "pattern": units.LINE_PATTERN}
@@ -123,6 +124,13 @@ def _mirrored(hint: Hint) -> Hint:
 
 _DURATION = Annotated[str, Field(pattern=units.DURATION_PATTERN)]
 _SIZE = Annotated[str, Field(pattern=units.SIZE_PATTERN)]
+
+
+def _limit(limit: object) -> object:
+    """Return a limit as pydantic knows it."""
+    if isinstance(limit, Len):
+        return annotated_types.Len(limit.least)
+    return annotated_types.Interval(**limit._asdict()) if isinstance(limit, Interval) else limit
 
 
 def _or(plain: Hint, limits: list[Any], text: Hint) -> Hint:
