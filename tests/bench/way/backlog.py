@@ -112,14 +112,14 @@ def _figures(case: Case, site: Site) -> list[Measured]:
 
 
 def _waits(arrivals: Sequence[Arrival], written: Sequence[float], first: float, last: float) -> list[float]:
-    """Return how many milliseconds each alarm took that was raised or cleared between two instants."""
+    """Return how many milliseconds each alarm took that was raised or cleared between two instants; inf: never came."""
     came: dict[int, float] = {}
     for at, topic, payload in arrivals:
         if topic.endswith("/alarms"):
             for item in unpack(payload)[1:]:
                 came.setdefault(int(item["at_value"]) % RAISED, at)
     numbers = [number for number, at in enumerate(written, start=1) if first <= at <= last]
-    return [1000 * (came[number] - written[number - 1]) for number in numbers]
+    return [1000 * (came.get(number, math.inf) - written[number - 1]) for number in numbers]
 
 
 def _verdict(sent: int, history: Sequence[Arrival]) -> Verdict:
