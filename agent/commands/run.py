@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from contextlib import ExitStack
@@ -14,7 +15,6 @@ import click
 from agent import VERSION, logs
 from agent.commands import refuse, root_option, set_option
 from agent.config import ready
-from agent.config.problems import ConfigError
 from agent.host.disk import Folder
 from agent.host.environment import environment
 from agent.host.lock import TakenError, held
@@ -45,10 +45,17 @@ def command(path: Path | None, root: Path, overrides: dict[str, str]) -> int:
     """Run the agent."""
     logs.install(sys.stderr, journald=logs.under_journald(environment()))
     paths = Paths(root, environment())
-    try:
-        config, problems = _configuration(path or paths.under(DEFAULT), Folder(paths.state), overrides)
-    except ConfigError as error:
-        return refuse(error)
+    state, path = Folder(paths.state), path or paths.under(DEFAULT)
+    problems: list[str] = []
+    config = ready.recall(state, path, overrides)
+    if config is None:
+        from agent.config.choosing import choose  # and with it pydantic: a third of a start
+        from agent.config.problems import ConfigError
+
+        try:
+            config, problems = choose(state, path, overrides)
+        except ConfigError as error:
+            return refuse(error)
     with ExitStack() as locks:
         for folder in (paths.runtime, paths.state):
             try:
@@ -63,7 +70,7 @@ def command(path: Path | None, root: Path, overrides: dict[str, str]) -> int:
             runner.get_loop().set_default_executor(DaemonThreads())
             reloading = None
             if environment().get("NOTIFY_SOCKET"):  # there is a service manager, which starts us again
-                reloading = Reloading(path or paths.under(DEFAULT), overrides)
+                reloading = Reloading(path, overrides)
             runner.run(_run(config, paths, problems, reloading))
     return START_AGAIN if reloading is not None and reloading.wanted else 0
 
@@ -90,6 +97,7 @@ class Reloading:
         from hashlib import sha256 as digest
 
         from agent.config.load import build, read_file
+        from agent.config.problems import ConfigError
 
         try:
             if sha256 is not None and digest(self._path.read_bytes()).hexdigest() != sha256:
@@ -102,20 +110,13 @@ class Reloading:
         return []
 
 
-def _configuration(path: Path, state: Folder, overrides: Mapping[str, str]) -> tuple[Config, list[str]]:
-    """Return the configuration to run and what is wrong with the one in the file; raises ConfigError."""
-    config = ready.recall(state, path, overrides)
-    if config is not None:
-        return config, []
-    from agent.config.choosing import choose  # and with it pydantic: a third of a start
-
-    return choose(state, path, overrides)
-
-
 async def _run(config: Config, paths: Paths, problems: list[str], reloading: Reloading | None) -> None:
+    gc.disable()  # imports make no garbage: the collector would look in vain, again and again
     from agent.app import Agent
     from agent.host.machine import Machine
 
+    gc.freeze()  # and what they made stays for ever
+    gc.enable()
     stop = reloading.stop if reloading is not None else asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
