@@ -1,8 +1,9 @@
 """The rig's side of the GPIO header: it drives the inputs of an agent, and watches its outputs and what it claims.
 
-Lines of text go over a unix socket. From the rig: `17 0` puts pin 17 low; `17 1 0.00005` puts it high that many seconds
-after the line before; `ready` follows the levels that are there at connect. From the agent: `in 17 up` a claim with its
-pull, `edges 17 1` edges are listened to, `out 22 1` an output's level, `free 17` a pin given back.
+Lines of text go over a unix socket. From the rig: `17 0 250.5` puts pin 17 low at 250.5 seconds of CLOCK_MONOTONIC, on
+which a kernel stamps edges; the levels that are there at connect have no instant, and `ready` follows them. From the
+agent: `in 17 up` a claim with its pull, `edges 17 1` edges are listened to, `out 22 1` an output's level, `free 17` a
+pin given back.
 """
 
 from __future__ import annotations
@@ -69,9 +70,11 @@ class PinBoard:
     def edges(self, pin: int, edges: Iterable[Edge]) -> None:
         """Make a quick succession of edges; the agent's end keeps their times, where no event loop disturbs them."""
         lines = []
+        at = time.monotonic()
         for level, after in edges:
             self._levels[pin] = level
-            lines.append(f"{pin} {level:d} {after:g}\n" if after else f"{pin} {level:d}\n")
+            at += after
+            lines.append(f"{pin} {level:d} {at:.6f}\n")
         if self._writer is not None:
             self._writer.write("".join(lines).encode("ascii"))
 

@@ -24,12 +24,15 @@ class RigPin(MockPin):  # type: ignore[misc]  # gpiozero has no types
     """A pin whose input level comes from the rig, and whose output level the rig is told."""
 
     factory: RigFactory
+    _felt_at: float | None = None
 
-    def feel(self, level: bool) -> None:
-        """Take the level that the rig puts on the pin, and fire whatever waits for an edge."""
+    def feel(self, level: bool, at: float | None) -> None:
+        """Take the level that the rig put on the pin at an instant, and fire whatever waits for an edge."""
         with self._when_changed_lock:  # the handler may be taken away by another thread at this moment
+            self._felt_at = at
             if self._function == "input":
                 (self.drive_high if level else self.drive_low)()
+            self._felt_at = None
 
     def close(self) -> None:
         """Give the pin back."""
@@ -50,6 +53,10 @@ class RigPin(MockPin):  # type: ignore[misc]  # gpiozero has no types
 
     def _change_state(self, value: bool) -> bool:
         changed = bool(super()._change_state(value))
+        if (
+            changed and self._felt_at is not None
+        ):  # on a busy machine, now may be so late that a contact seems to bounce
+            self._last_change = self._felt_at
         self.states.clear()  # gpiozero's mock remembers every edge for its own tests; over days that is a leak
         if changed and self._function == "output":
             self.factory.tell("out", self._number, int(value))
@@ -111,9 +118,10 @@ class RigFactory(MockFactory):  # type: ignore[misc]  # gpiozero has no types
             self._ready.set()
             return
         number, level = int(words[0]), words[1] == "1"
-        if len(words) > 2:  # a bounce: so many seconds after the edge before
-            time.sleep(float(words[2]))
+        at = float(words[2]) if len(words) > 2 else None
+        if at is not None:
+            time.sleep(max(0.0, at - time.monotonic()))
         self._levels[number] = level
         pin: Any = next((pin for pin in list(self.pins.values()) if pin._number == number), None)  # noqa: SLF001 - see RigPin
         if pin is not None:
-            pin.feel(level)
+            pin.feel(level, at)

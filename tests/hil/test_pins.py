@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -91,16 +92,29 @@ async def test_a_switch_that_is_closed_before_the_agent_starts_is_seen_closed(bo
     assert await agent.says() == "closed"
 
 
-async def test_a_bounce_arrives_edge_by_edge_and_in_its_time(board, start):
+async def test_edges_keep_their_times_however_late_the_agent_comes(board, start):
     agent = await start(
-        AGENT.replace("print(word", "print(time.monotonic(), word").replace("import sys", "import sys, time")
+        dedent("""
+        import sys
+        from gpiozero import Button
+        button = Button(17)
+        button.pin.when_changed = changed = lambda ticks, state: print(ticks, state, flush=True)
+        print("open", flush=True)
+        sys.stdin.read()
+    """)
     )
     await agent.says()
-    await claims(board)
+    async with asyncio.timeout(5):
+        await board.claims(17)
+    agent.process.send_signal(signal.SIGSTOP)
+    made = time.monotonic()
     board.edges(17, [(False, 0), (True, 0.002), (False, 0.002)])
+    await asyncio.sleep(0.05)  # how long the agent is late, and not for anything to happen
+    agent.process.send_signal(signal.SIGCONT)
     edges = [(await agent.says()).split() for _ in range(3)]
-    assert [word for _, word in edges] == ["pressed", "released", "pressed"]
-    assert float(edges[2][0]) - float(edges[0][0]) > 0.003
+    assert [level for _, level in edges] == ["False", "True", "False"]
+    assert [float(at) - made for at, _ in edges] == pytest.approx([0, 0.002, 0.004], abs=0.01)
+    assert float(edges[2][0]) - float(edges[0][0]) == pytest.approx(0.004, abs=1e-5)
 
 
 async def test_a_killed_agent_lets_go_of_its_pins_and_the_next_takes_them(board, start):
