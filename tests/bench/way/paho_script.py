@@ -28,7 +28,7 @@ def main() -> None:
     """Read every port in a thread of its own."""
     broker, topic, *paths = sys.argv[1:]
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=topic)
-    client.connect("127.0.0.1", int(broker))
+    client.connect_async("127.0.0.1", int(broker))
     client.loop_start()
     for path in paths:
         threading.Thread(target=follow, args=(path, client, topic)).start()
