@@ -49,7 +49,7 @@ def command(path: Path | None, root: Path, overrides: dict[str, str]) -> int:
     problems: list[str] = []
     config = ready.recall(state, path, overrides)
     if config is None:
-        from agent.config.choosing import choose  # and with it pydantic: a third of a start
+        from agent.config.choosing import choose  # and with it pydantic: a good quarter of a start
         from agent.config.problems import ConfigError
 
         try:
