@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from agent.sampler.output import Sounding
     from agent.selection import Selection
     from agent.uplink.broker import Incoming
+    from agent.uplink.budget import Budget
     from agent.uplink.publisher import Presence
     from agent.world import World
 
@@ -152,6 +153,7 @@ class Agent:
             self._outbox(uplink),
             self._world.broker(first),
             backup=self._backup(first, second[0]) if second else None,
+            budget=self._budget(uplink),
             encode=self._encoder(uplink),
             status=self._status,
             random=self._random,
@@ -169,6 +171,21 @@ class Agent:
         filtered = FilteredOutbox(outbox, selection, self._clock, keep=partial(self._journal.keep, name))
         self._take_up(name, filtered.recall)
         return filtered
+
+    def _budget(self, uplink: Uplink) -> Budget | None:
+        if uplink.daily_budget is None:
+            return None
+        from agent.uplink.budget import Budget
+
+        name = f"budget/{uplink.id}"
+        keep = partial(self._journal.keep, name)
+        budget = Budget(uplink.daily_budget, uplink.alarm_reserve, self._clock, utc=self._utc, keep=keep)
+        self._take_up(name, budget.recall)
+        return budget
+
+    def _utc(self) -> int | None:
+        dated = self._timekeeper.date(self._clock.boot, self._clock.boottime())
+        return None if dated is None else dated.utc
 
     def _backup(self, first: Uplink, second: Uplink) -> Backup:
         probing = replace(first, client_id=first.client_id + PROBE)

@@ -101,6 +101,7 @@ class Health:
             *(self._state(pipeline) for pipeline in self._pipelines.values()),
             *(f"{name} {' '.join(pipeline.faults)}" for name, pipeline in self._pipelines.items()),  # kinds, not counts
             *(f"{one.state} {one.fault} {one.reconnects} {one.renewal} {one.broker}" for one in uplinks),
+            *(one.budget.state for one in uplinks if one.budget is not None),
             *(self._certificate_state(dates) for one in uplinks for dates in one.certificates.values()),
             *self._journal.faults,
             *self.failures,
@@ -156,6 +157,7 @@ class Health:
             "set_aside": status.set_aside,
             "in_flight": status.in_flight,
             "reconnects": status.reconnects,
+            **({"budget": status.budget._asdict()} if status.budget is not None else {}),
             **({"renewal": status.renewal} if status.renewal else {}),
             **({"certificates": certificates} if certificates else {}),
         }

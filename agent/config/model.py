@@ -96,6 +96,12 @@ class Uplink:
     failback_after: Annotated[
         float, Interval(ge=1, le=86_400), Help(N_("The first broker is taken again when it held one for so long"), "s")
     ] = 600.0
+    daily_budget: Annotated[
+        int | None, Interval(ge=MIB), Help(N_("Most that may pass on a metered link in any 24 hours"), "bytes")
+    ] = None
+    alarm_reserve: Annotated[int, Interval(ge=0), Help(N_("Part of daily_budget that is kept for alarms"), "bytes")] = (
+        MIB // 2
+    )
     devices: Annotated[tuple[str, ...] | None, Len(1), Help(N_("Only these devices go up; all unless given"))] = None
     quantities: Annotated[tuple[str, ...] | None, Len(1), Help(N_("Only these quantities; all unless given"))] = None
     alarms: Annotated[bool, Help(N_("Whether alarms go up, too"))] = True
@@ -119,6 +125,8 @@ class Uplink:
                     key, _("must be the whole path of a file, such as /etc/roadside/{key}").format(key=key)
                 )
         self._check_certificates()
+        if self.daily_budget is not None and self.alarm_reserve >= self.daily_budget:
+            raise WrongError("alarm_reserve", _("must be less than daily_budget: the rest is for everything else"))
 
     def _check_prefix(self) -> None:
         for key, topic in (("prefix", self.prefix), ("answers", self.answers)):

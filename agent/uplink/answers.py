@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent.uplink.budget import Expense
 from agent.uplink.queues import JSON, Message, Queue
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class _Answer(NamedTuple):
 
 class AnswerQueue(Queue):
     """Answers in the order in which they were given; those that a lost connection took are sent again."""
+
+    expense = Expense.ANSWER
 
     def __init__(self, random: Random) -> None:
         super().__init__(random)

@@ -120,6 +120,10 @@ class Link(Protocol):
         """
         ...
 
+    def wire_bytes(self) -> int:
+        """Return the bytes that this connection has cost so far, both ways, as a metered line counts them."""
+        ...
+
     async def goodbye(self) -> None:
         """Disconnect in good order: the will is not published."""
         ...

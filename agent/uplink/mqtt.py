@@ -31,6 +31,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from agent.uplink import credentials, dial, faults, inbound, tls, x509
 from agent.uplink.broker import Holder, LinkError, Papers, RefusedError
 from agent.uplink.credentials import Files
+from agent.uplink.traffic import Traffic
 
 if TYPE_CHECKING:
     import socket
@@ -100,7 +101,7 @@ class MqttBroker:
                 client = _Client(self._uplink, line.secrets.password, will, line.sock)
                 try:
                     await self._login(client, line)
-                    link = _Link(client, self._uplink, self._where)
+                    link = _Link(client, self._uplink, self._where, line.below)
                     link.papers.certificates |= _certificates(line)
                     watching = asyncio.create_task(self._watch(link.papers, line.mark))
                     try:
@@ -360,13 +361,14 @@ class _Client(aiomqtt.Client):
 class _Link:
     """Implements `agent.uplink.broker.Link`."""
 
-    def __init__(self, client: _Client, uplink: Uplink, where: str) -> None:
+    def __init__(self, client: _Client, uplink: Uplink, where: str, sock: socket.socket) -> None:
         self.papers = Papers()
         self.window = min(uplink.window, client.receive_maximum)
         self.lost: asyncio.Future[LinkError] = asyncio.get_running_loop().create_future()
         self._client = client
         self._uplink = uplink
         self._where = where
+        self._traffic = Traffic(sock)
         client.gone.add_done_callback(self._on_gone)
 
     def publish(
@@ -397,6 +399,9 @@ class _Link:
             return self._client.listen(topic_filter, take)
         except aiomqtt.MqttError as error:
             return _failed(faults.of_loss(error, self._where, self._uplink.client_id))
+
+    def wire_bytes(self) -> int:
+        return self._traffic.bytes()
 
     async def goodbye(self) -> None:
         if not self.lost.done():

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from agent.logs import Log
     from agent.seams import Random
     from agent.uplink.broker import Broker, Holder, Incoming, Link, Papers
+    from agent.uplink.budget import Account, Budget
     from agent.uplink.route import Backup
     from agent.uplink.x509 import Validity
 
@@ -78,6 +79,7 @@ class UplinkStatus:
     first: FirstBroker | None  # while the second is in use
     certificates: Mapping[Holder, Validity]  # of the last encrypted connection
     renewal: str  # why renewed secrets or certificates are not used yet, for people; "" if there are none
+    budget: Account | None = None  # of a metered link
 
 
 class Publisher:
@@ -91,6 +93,7 @@ class Publisher:
         broker: Broker,
         *,
         backup: Backup | None = None,
+        budget: Budget | None = None,
         encode: Callable[[Pack], bytes | None],
         status: Callable[[Presence], bytes],
         random: Random,
@@ -106,6 +109,7 @@ class Publisher:
         self._encoding = {"encoding": "deflate"} if uplink.compression == "deflate" else {}
         self._outbox = outbox
         self._route = Route(uplink, broker, backup, random)
+        self._budget = budget
         self._status = status
         self._reports = Reports(log, uplink.id)
         self._backoff = Backoff(random)
@@ -119,6 +123,7 @@ class Publisher:
         self._tally = Tally()
         self._pump: Pump | None = None
         self._wake = asyncio.Event()
+        self._documents_at: dict[str, float] = {}  # when the last one of each name was put, on a metered link
         self._state = State.CONNECTING
         self._state_since: float | None = None
         self._trouble: LinkError | None = None
@@ -129,10 +134,21 @@ class Publisher:
     def publish_document(self, name: str, payload: bytes, *, retain: bool) -> None:
         """Publish a JSON document about the gateway; of each name only the last one counts.
 
-        A retained one is published again on every connection.
+        A retained one is published again on every connection; others are left out where a budget wants fewer.
         """
+        if not (retain or self._has_time_for(name)):
+            return
         self._documents.put(name, Document(payload, retain))
         self._wake.set()
+
+    def _has_time_for(self, name: str) -> bool:
+        if self._budget is None:
+            return True
+        now, last = self._now(), self._documents_at.get(name)
+        if last is not None and now - last < self._budget.documents_every:
+            return False
+        self._documents_at[name] = now
+        return True
 
     def answers_on(self, topic: str) -> bool:
         """Return whether a commander may have its answers there: nobody makes this gateway publish anywhere else."""
@@ -181,6 +197,7 @@ class Publisher:
             certificates={} if self._papers is None else self._papers.certificates,
             renewal="" if self._papers is None or self._papers.fault is None else str(self._papers.fault),
             in_flight=0 if self._pump is None else self._pump.in_flight,
+            budget=None if self._budget is None else self._budget.account(),
         )
 
     def _first(self) -> FirstBroker | None:
@@ -196,7 +213,10 @@ class Publisher:
                 if error is None:
                     continue
                 self._route.failed(error, held, self._now())
-                wait = min(self._backoff.failed(held), self._route.patience_left(self._now()))
+                wait = self._backoff.failed(held)
+                if self._budget is not None:
+                    wait *= self._budget.patience
+                wait = min(wait, self._route.patience_left(self._now()))
                 self._trouble = error
                 self._enter(State.WAITING)
                 self._reports.link_down(error, wait)
@@ -214,14 +234,26 @@ class Publisher:
             will = Will(self._topics + STATUS, self._status(Presence.LOST), JSON)
             async with self._route.broker.connect(will) as link:
                 up_since = self._now()
-                await self._serve(link)
+                await self._metered(link)
             return None, self._now() - up_since
         except LinkError as error:
+            if up_since is None and self._budget is not None:
+                self._budget.failed(error.fault)
             if self._pump is not None and error.fault in OVER_A_MESSAGE:
                 self._suspect(self._pump)
             return error, 0.0 if up_since is None else self._now() - up_since
         finally:
             self._pump = None
+
+    async def _metered(self, link: Link) -> None:
+        if self._budget is None:
+            await self._serve(link)
+            return
+        self._budget.begin()
+        try:
+            await self._serve(link)
+        finally:
+            self._budget.measured(link.wire_bytes())
 
     def _suspect(self, pump: Pump) -> None:
         largest = pump.largest_unanswered()
@@ -242,6 +274,7 @@ class Publisher:
             ack_within=self._uplink.ack_within,
             tally=self._tally,
             reports=self._reports,
+            budget=self._budget,
         )
         self._connections += 1
         self._papers = link.papers

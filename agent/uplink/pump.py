@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from agent.i18n import _
 from agent.uplink.broker import NO_SUBSCRIBERS, LinkError, LinkFault, RefusedError
+from agent.uplink.budget import LOOK_EVERY, MESSAGE
 from agent.uplink.refusals import Remedy, remedy
 from agent.uplink.window import Window
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from agent.uplink.broker import Link
+    from agent.uplink.budget import Budget
     from agent.uplink.queues import Message, Queue
     from agent.uplink.reports import Reports
 
@@ -51,6 +53,7 @@ class Pump:
         ack_within: float,
         tally: Tally,
         reports: Reports,
+        budget: Budget | None = None,
     ) -> None:
         """Take the queues, most urgent first; `wake` is set whenever they may have something new.
 
@@ -64,6 +67,7 @@ class Pump:
         self._ack_within = ack_within
         self._tally = tally
         self._reports = reports
+        self._budget = budget
         self._window: Window[_Sent] = Window(link.window)
         self._answered: deque[asyncio.Future[int]] = deque()
         self._unanswered: list[Message] = []  # when the link went
@@ -131,6 +135,8 @@ class Pump:
         now = self._clock()
         pauses = [queue.pace.resume_at for queue in self._queues if queue.pace.refusal is not None]
         due = min([self._window.due(self._ack_within), *(pause for pause in pauses if pause > now)])
+        if self._budget is not None:
+            due = min(due, now + LOOK_EVERY)
         with suppress(TimeoutError):
             async with asyncio.timeout_at(None if math.isinf(due) else due):
                 await self._wake.wait()
@@ -138,15 +144,23 @@ class Pump:
     def _fill(self, queues: Sequence[Queue]) -> None:
         """Send what there is room for, the most urgent first."""
         now = self._clock()
+        if self._budget is not None:
+            self._budget.measured(self._link.wire_bytes())
         for queue in queues:
-            while self._window.has_room(urgent=queue.urgent) and queue.ready(now):
+            while self._window.has_room(urgent=queue.urgent) and queue.ready(now) and self._can_afford(queue):
                 message = queue.take()
                 if message is None:
                     break
                 self._send(_Sent(queue, message), now)
 
+    def _can_afford(self, queue: Queue) -> bool:
+        in_flight = self._window.bytes + MESSAGE * len(self._window)
+        return self._budget is None or self._budget.allows(queue.expense, in_flight)
+
     def _send(self, sent: _Sent, now: float) -> None:
         message = sent.message
+        if self._budget is not None:
+            self._budget.sent(sent.queue.expense, len(message.payload))
         future = self._link.publish(
             message.topic or self._topics + message.name,
             message.payload,

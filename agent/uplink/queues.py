@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from agent.journal.pack import Lane
 from agent.selection import count, halves
+from agent.uplink.budget import Expense
 from agent.uplink.refusals import Pace, Remedy, remedy
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SENML = "application/senml+json"  # RFC 8428, section 12.3
 JSON = "application/json"
 _CONTENT_TYPES = {Lane.ANCHORS: JSON, Lane.LEDGER: JSON}
+_EXPENSES = {Lane.ALARMS: Expense.URGENT, Lane.HISTORY: Expense.HISTORY}
 
 
 class Place(NamedTuple):
@@ -48,6 +50,7 @@ class Queue(ABC):
     """Messages for one topic or several, and what became of them on this connection."""
 
     urgent = False
+    expense = Expense.TELEMETRY
 
     def __init__(self, random: Random) -> None:
         self.pace = Pace(random)
@@ -105,6 +108,7 @@ class PackQueue(Queue):
     ) -> None:
         super().__init__(random)
         self.urgent = lane is Lane.ALARMS
+        self.expense = _EXPENSES.get(lane, Expense.TELEMETRY)
         self._lane = lane
         self._outbox = outbox
         self._encode = encode
@@ -217,6 +221,8 @@ class Document(NamedTuple):
 
 class DocumentQueue(Queue):
     """Documents by name; retained ones are published again on each connection, which may be to an empty broker."""
+
+    expense = Expense.URGENT  # few: what a budget leaves of them, the publisher sees to
 
     def __init__(self, random: Random) -> None:
         super().__init__(random)

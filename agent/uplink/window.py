@@ -35,6 +35,11 @@ class Window(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return (message for message, _ in self._messages.values())
 
+    @property
+    def bytes(self) -> int:
+        """The bytes of all that is on its way."""
+        return self._bytes
+
     def has_room(self, *, urgent: bool) -> bool:
         """Return whether one more message may be sent."""
         if urgent:

@@ -158,6 +158,10 @@ class SimulatedLink:
         """Ask for commands: there are none here."""
         raise NotImplementedError((topic_filter, take))
 
+    def wire_bytes(self) -> int:
+        """Return nothing: no simulated line is metered."""
+        return 0
+
     async def goodbye(self) -> None:
         """Disconnect in good order."""
         self._universe.tell("goodbye")

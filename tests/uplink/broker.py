@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.uplink.broker import LinkError, LinkFault, Papers, RefusedError
+from agent.uplink.budget import MESSAGE
 from agent.uplink.refusals import Remedy, remedy
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Sent(NamedTuple):
     connection: int
 
 
+HANDSHAKE = 5_000  # bytes
 ACCEPT = 0
 WITHHOLD = -1
 LOSE = -2
@@ -115,6 +117,10 @@ class MemoryLink:
         future: asyncio.Future[int] = self._loop.create_future()
         future.set_result(1)
         return future
+
+    def wire_bytes(self) -> int:
+        sent = [one for one in self._broker.sent if one.connection == self._number]
+        return HANDSHAKE + sum(len(one.payload) + MESSAGE for one in sent)
 
     async def goodbye(self) -> None:
         assert not self._waiting
