@@ -1,7 +1,8 @@
 """(b) The highest rate at which nothing is lost, through the real process and real ptys.
 
 The devices first send as much as is taken, which gives the rate to begin with; then they keep to a pace, quicker from
-step to step as long as all that was due in a step arrives soon after its end, or else slower until it does.
+step to step as long as all that was due in a step arrives soon after its end, or else slower until it does; what lies
+between is then halved twice.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 SATURATED = 6.0  # seconds
 STEP = 5.0  # seconds
-QUICKER = 1.2  # from step to step
+QUICKER = 1.5  # from step to step
+HALVED = 2  # times
 KEPT_UP = 0.99  # of what was to be sent: a device that waits to be read has fallen behind
 BEHIND = 2.0  # seconds that the last reading may take
 CAUGHT_UP = 1.0  # seconds without any message
@@ -43,17 +45,27 @@ async def run(share: float) -> list[Measured]:
 async def _highest(kind: Kind, share: float) -> float:
     count, seconds, _ = await _at(kind, math.inf, SATURATED * share)
     rate = count / seconds
-    held = 0.0
-    while True:
-        count, seconds, verdict = await _at(kind, rate, STEP * share)
-        in_time = seconds <= STEP * share + BEHIND and count >= KEPT_UP * rate * STEP * share
-        if in_time and verdict.lost == verdict.doubled == verdict.disordered == 0:
+    held, failed = 0.0, math.inf
+    while not held or math.isinf(failed):
+        if await _holds(kind, rate, STEP * share):
             held = rate
             rate *= QUICKER
-        elif held:
-            return held
         else:
+            failed = rate
             rate /= QUICKER
+    for _ in range(HALVED):
+        rate = math.sqrt(held * failed)
+        if await _holds(kind, rate, STEP * share):
+            held = rate
+        else:
+            failed = rate
+    return held
+
+
+async def _holds(kind: Kind, rate: float, seconds: float) -> bool:
+    count, until, verdict = await _at(kind, rate, seconds)
+    in_time = until <= seconds + BEHIND and count >= KEPT_UP * rate * seconds
+    return in_time and verdict.lost == verdict.doubled == verdict.disordered == 0
 
 
 async def _at(kind: Kind, rate: float, seconds: float) -> tuple[int, float, Verdict]:
