@@ -16,7 +16,7 @@ from agent.journal.packing import Span, decode_packs
 from agent.journal.ranges import Ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from agent.journal.commit import Commit
     from agent.journal.pack import Pack
@@ -52,6 +52,15 @@ class Found(NamedTuple):
     kept_is_old: bool  # of the kept values, newer ones are damaged
     damaged: int  # bytes
     unreadable: list[str]  # segments, each with what the system said
+    segments: list[Segment]  # oldest first
+    # What the last commit holds. The run that wrote it may have been killed before its sync, or told that the sync
+    # failed: then it is read back from the page cache and is not on the medium, nor ever will be.
+    doubtful: list[Span]
+
+    @property
+    def sees(self) -> bool:
+        """Whether enough could be read to account for what was before."""
+        return self.state is not None or not self.unreadable
 
 
 class Card:
@@ -67,18 +76,19 @@ class Card:
         self._ended = False
         self._removed: set[str] = set()  # by us, perhaps for somebody who did not wait for the end of it
         self.segments: list[Segment] = []
-        # What the last commit that was found holds. The run that wrote it may have been killed before its sync, or told
-        # that the sync failed: then it is read back from the page cache and is not on the medium, nor ever will be.
-        self.doubtful: list[Span] = []
 
-    def load(self) -> Found:
-        """Read what is there; a segment that cannot be read costs none of the others."""
+    def load(self, but: Container[str] = ()) -> Found:
+        """Read what is there, but for some segments; one that cannot be read costs none of the others."""
         committed = Committed()
         damaged = 0
         unreadable: list[str] = []
-        for number in self._files.numbers():
-            segment = Segment(self._files.name(number))
-            self.segments.append(segment)
+        segments: list[Segment] = []
+        doubtful: list[Span] = []
+        for name in map(self._files.name, self._files.numbers()):
+            if name in but:
+                continue
+            segment = Segment(name)
+            segments.append(segment)
             try:
                 data = self._disk.read(segment.name)
             except OSError as error:
@@ -93,10 +103,23 @@ class Card:
                     damaged += found.size
                     continue
                 with suppress(ValueError):  # a good checksum around nonsense: made by something else than this agent
-                    self.doubtful = committed.take(found.payload)
-                    segment.note(self.doubtful)
+                    doubtful = committed.take(found.payload)
+                    segment.note(doubtful)
             committed.end_segment()
-        return Found(committed.state, committed.before, committed.epochs, committed.kept_is_old, damaged, unreadable)
+        return Found(
+            committed.state,
+            committed.before,
+            committed.epochs,
+            committed.kept_is_old,
+            damaged,
+            unreadable,
+            segments,
+            doubtful,
+        )
+
+    def take_up(self, found: Found) -> None:
+        """Have the segments that were found; what was written meanwhile comes behind them."""
+        self.segments = [*found.segments, *self.segments]
 
     def write(self, commit: Commit) -> tuple[str, int]:
         """Put one commit on the medium and return the segment's name and the bytes written.

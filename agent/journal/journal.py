@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from agent.config.model import Journal as Limits
-    from agent.journal.card import Segment
+    from agent.journal.card import Found, Segment
     from agent.journal.pack import Outbox, Pack
     from agent.journal.packing import OpenPack
     from agent.journal.resending import Numbers, Resent
@@ -82,6 +82,10 @@ class Journal:
         self._young, self._card = start_up.young, start_up.card
         self._state, self.epochs = start_up.state, start_up.epochs
         self._stock = Stock(self._state, self.epochs, self._card, self._uplinks)
+        if start_up.found is not None:
+            self._stock.take_up(start_up.found)
+        self._is_unread = start_up.found is None  # the card
+        self._late = 0  # how often it was read only after the start
         self._keeping = Keeping(
             self._young,
             self._stock,
@@ -129,14 +133,7 @@ class Journal:
         self._keeping.begin()
         for fault, message in start_up.faults.items():
             self._faults.put(fault, message)
-        with self._keeping:  # a start that is killed before this says the same the next time
-            self._state.next |= start_up.unused
-            for entry in start_up.ledger:
-                self.state_in_ledger(entry)
-            if start_up.unused or (start_up.sees and self._state.blind):
-                self._state.blind = self._state.blind and not start_up.sees
-                self.close_packs()
-                self._keeping.write(Kind.SNAPSHOT, self._state.snapshot())
+        self._account(start_up.ledger, start_up.found, start_up.unused)
         self._keeping.vouch()
         if start_up.ledger or not start_up.known_to_card:
             # Before the first number is used: so that after a power cut the next start can say what was cut, and the
@@ -168,10 +165,7 @@ class Journal:
 
     def keep(self, key: str, value: Any) -> None:  # noqa: ANN401 - any JSON
         """Keep one JSON value under a name across restarts; None forgets it. The value must not change afterwards."""
-        if value is None:
-            self._state.kept.pop(key, None)
-        else:
-            self._state.kept[key] = value
+        self._state.keep(key, value)
         self._keeping.write(Kind.KEEP, opening.encode_keep(key, value))
         self._changed()
 
@@ -249,8 +243,11 @@ class Journal:
         self._keeping.write(Kind.DONE, opening.encode_done({(uplink, key): Ranges([(first, last)])}))
 
     def resent(self, uplink: str) -> int:
-        """Return how often marks of delivery were taken off: then an uplink begins to look from the start again."""
-        return self._state.resent.get(uplink, 0)
+        """Return how often marks of delivery were taken off, or older packs came to light.
+
+        When that changes, an uplink begins to look from the start again.
+        """
+        return self._state.resent.get(uplink, 0) + self._late
 
     async def resend(self, uplink: str, wanted: Numbers | int | None) -> Resent:
         """Have an uplink deliver again what is still here: some numbers, all since a boottime, or everything.
@@ -317,6 +314,20 @@ class Journal:
                     self._stock.absent(key, first, last)
                 self._done(entry.uplink or LEDGERED, key, first, last)
 
+    def _account(
+        self, ledger: Iterable[LedgerEntry], found: Found | None, unused: Mapping[Stream, int] = MappingProxyType({})
+    ) -> None:
+        """Say what has become of what was before; whoever is killed before this says the same the next time."""
+        with self._keeping:
+            self._state.next |= unused
+            for entry in ledger:
+                self.state_in_ledger(entry)
+            unblinds = self._state.blind and found is not None and found.sees
+            if unused or unblinds:
+                self._state.blind = self._state.blind and not unblinds
+                self.close_packs()
+                self._keeping.write(Kind.SNAPSHOT, self._state.snapshot())
+
     # --- another journal -------------------------------------------------------------------------------------------
 
     def credit(self, uplink: str, key: Key, ranges: Iterable[tuple[int, int]]) -> None:
@@ -376,9 +387,34 @@ class Journal:
             changed_at, self._changed_at = self._changed_at, None
             if not await self._committing.write(clean=clean):
                 self._changed_at = changed_at
+        if self._is_unread and not clean and await self._look_again():
+            await self._committing.write()
         self._looked_at = dict(self._state.next)
         if not clean:  # which might give up more, and say so behind the last commit
             await self._tidying.tidy()
+
+    async def _look_again(self) -> bool:
+        """Take up what is on a card that could not be read at the start; returns whether that succeeded."""
+        own = {segment.name for segment in self._card.segments}
+        try:
+            found = await self._committing.call(self._card.load, own)
+        except OSError as error:
+            self._faults.put(Fault.CARD, str(error))
+            return False
+        self._is_unread = False
+        self.close_packs()
+        self._keep_delivered()
+        if damage := opening.damage_of(found, self._state):
+            self._faults.put(Fault.DAMAGED, "; ".join(damage))
+        here = dict(self._stock.all_present())
+        ledger = opening.take_up(found, self._state, here, self._uplinks, self.clock.boottime())
+        opening.add_epochs(self.epochs, found)
+        self._card.take_up(found)
+        self._stock.take_up(found)
+        self._account(ledger, found)
+        self._late += 1
+        self._announce()
+        return True
 
     def _uncommitted(self) -> list[Pack]:
         self.close_packs()

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agent.journal.card import Card, Found
+from agent.journal.card import Card
 from agent.journal.frames import Frame, Kind
 from agent.journal.packing import OpenPack, decode_append, decode_packs
 from agent.journal.ranges import Ranges
@@ -17,7 +17,9 @@ from agent.readings import LedgerEntry, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
+    from agent.journal.card import Found
     from agent.journal.pack import Pack
     from agent.journal.packing import Appended
     from agent.journal.state import Key
@@ -36,8 +38,13 @@ class StartUp:
     ledger: list[LedgerEntry] = field(default_factory=list)
     faults: dict[Fault, str] = field(default_factory=dict)
     unused: dict[Stream, int] = field(default_factory=dict)  # where `state.next` is not known: a number never used yet
-    known_to_card: bool = False  # the card says that this epoch is being used
-    sees: bool = False  # the card was read: with the ledger, what was before this epoch is accounted for
+    found: Found | None = None  # None: the card could not be read
+
+    @property
+    def known_to_card(self) -> bool:
+        """Whether the card says that this epoch is being used."""
+        known = self.found.state if self.found is not None else None
+        return known is not None and known.epoch == self.state.epoch and not known.clean
 
 
 def open_both(
@@ -50,52 +57,82 @@ def open_both(
     recovered = _recover(young, faults)
     state = recovered.finish()
     is_torn = state is not None and not young.was_whole
-    packs = recovered.packs()
-    ledger: list[LedgerEntry] = []
-    kept: dict[str, Any] = {}
-    _tell_damage(faults, found, young, of_kept=found.kept_is_old and state is None)
     if state is None:
         state = State(epoch=f"{random.bits(64):016x}", boot=clock.boot, blind=True)
+    packs = recovered.packs()
+    _tell_damage(faults, found, young, state)
+    state.boot = clock.boot
+    start_up = StartUp(young, card, state, [state.epoch], packs, faults=faults, found=found)
+    if found is not None:
+        present: dict[Key, Ranges] = {}
+        for pack, _ in packs:
+            present.setdefault((pack.epoch, pack.stream), Ranges()).add(pack.first, pack.last)
+        start_up.ledger += take_up(found, state, present, uplinks, clock.boottime())
+        add_epochs(start_up.epochs, found)
+        card.take_up(found)
+    if is_torn:
+        start_up.unused = _unused(state, clock.boottime())
+        start_up.ledger += _skipped(state, start_up.unused, clock.boottime())
+    return start_up
+
+
+def take_up(
+    found: Found, state: State, here: Mapping[Key, Ranges], uplinks: Sequence[str], now: int
+) -> list[LedgerEntry]:
+    """Add to a state what was found on the card; returns what the ledger has to say of it.
+
+    `here`: the numbers that are there besides.
+    """
     ended = [*found.before, found.state] if found.state is not None else []
+    before = {uplink for one in ended for uplink in one.done}
+    known = before | state.done.keys()
+    ledger: list[LedgerEntry] = []
+    kept: dict[str, Any] = {}
     for one in ended:
         if state.blind and one.epoch != state.epoch:
             kept |= one.kept
-            ledger += lost(one, clock.boottime())
+            ledger += lost(one, now)
         state.take_over(one)
-    state.kept = kept | state.kept
-    state.boot = clock.boot
-    for segment in card.segments:  # a segment that could not be read then, and can be now
+    state.kept = {key: value for key, value in (kept | state.kept).items() if value is not None}
+    present = {key: Ranges(ranges) for key, ranges in here.items()}
+    for segment in found.segments:
         for key, ranges in segment.spans.items():
-            state.take_back(key, ranges)
-    epochs = [epoch for epoch in found.epochs if epoch != state.epoch] + [state.epoch]
-    present = _present(card, packs)
-    ledger += _missing(present, state, ended, uplinks, clock.boottime())
-    unused = _unused(state, clock.boottime()) if is_torn else {}
-    ledger += _skipped(state, unused, clock.boottime())
-    if Fault.CARD not in faults and not found.unreadable:
+            state.take_back(key, ranges)  # of a segment that could not be read then, and can be now
+            present.setdefault(key, Ranges()).update(ranges)
+    ledger += _missing(present, state, ended, uplinks, (before if state.blind else known, known), now)
+    if not found.unreadable:
         # The card's own epoch stays until the card knows this one: a start that reads it again says no loss twice.
         state.forget_all_but({key for key, ranges in present.items() if ranges}, {one.epoch for one in [state, *ended]})
-    known_to_card = found.state is not None and found.state.epoch == state.epoch and not found.state.clean
-    sees = Fault.CARD not in faults and (found.state is not None or not found.unreadable)
-    return StartUp(young, card, state, epochs, packs, ledger, faults, unused, known_to_card, sees)
+    return ledger
 
 
-def _load(card: Card, faults: dict[Fault, str]) -> Found:
+def add_epochs(epochs: list[str], found: Found) -> None:
+    """Put the epochs of the card in front of those that are known."""
+    epochs[:0] = [epoch for epoch in found.epochs if epoch not in epochs]
+
+
+def _load(card: Card, faults: dict[Fault, str]) -> Found | None:
     try:
         return card.load()
     except OSError as error:
         faults[Fault.CARD] = str(error)
-        return Found(None, [], [], kept_is_old=False, damaged=0, unreadable=[])
+        return None
 
 
-def _tell_damage(faults: dict[Fault, str], found: Found, young: Young, *, of_kept: bool) -> None:
-    damage = [*found.unreadable, *young.unreadable]
-    if found.damaged or young.damaged:
-        damage.append(f"{found.damaged} bytes of the card, {young.damaged} bytes of the young end")
-    if of_kept:
+def damage_of(found: Found, state: State) -> list[str]:
+    """Say what of the card could not be read."""
+    damage = list(found.unreadable)
+    if found.damaged:
+        damage.append(f"{found.damaged} bytes of the card")
+    if found.kept_is_old and state.blind:
         damage.append("of the kept values, older ones had to be taken: newer ones cannot be read")
-    if Fault.CARD in faults:
-        damage.append("the card could not be read at the start: what waits on it is sent after the next start")
+    return damage
+
+
+def _tell_damage(faults: dict[Fault, str], found: Found | None, young: Young, state: State) -> None:
+    damage = [*(damage_of(found, state) if found is not None else []), *young.unreadable]
+    if young.damaged:
+        damage.append(f"{young.damaged} bytes of the young end")
     if damage:
         faults[Fault.DAMAGED] = "; ".join(damage)
 
@@ -145,10 +182,7 @@ class Recovered:
                 state.done_by(uplink, (epoch, Stream(stream))).add(first, last)
         elif one.kind == Kind.KEEP:
             key, value = json.loads(one.payload)
-            if value is None:
-                state.kept.pop(key, None)
-            else:
-                state.kept[key] = value
+            state.keep(key, value)
 
     def _take(self, state: State, pack: Pack) -> None:
         """Take a pack as it was closed, in place of what it was made of."""
@@ -245,37 +279,32 @@ def _skipped(state: State, unused: Mapping[Stream, int], now: int) -> list[Ledge
     ]
 
 
-def _present(card: Card, packs: list[tuple[Pack, int]]) -> dict[Key, Ranges]:
-    present: dict[Key, Ranges] = {}
-    for segment in card.segments:
-        for key, ranges in segment.spans.items():
-            present.setdefault(key, Ranges()).update(ranges)
-    for pack, _ in packs:
-        present.setdefault((pack.epoch, pack.stream), Ranges()).add(pack.first, pack.last)
-    return present
-
-
 def _missing(
-    present: Mapping[Key, Ranges], state: State, ended: Sequence[State], uplinks: Sequence[str], now: int
+    present: Mapping[Key, Ranges],
+    state: State,
+    ended: Sequence[State],
+    uplinks: Sequence[str],
+    known: tuple[AbstractSet[str], AbstractSet[str]],
+    now: int,
 ) -> list[LedgerEntry]:
     """Name, once, the numbers that ought to be here for some uplink and are not: records that were damaged.
 
-    An uplink that is new has no claim to what had been delivered before it came.
+    An uplink that is new has no claim to what had been delivered before it came. `known`: the uplinks that are not new
+    to earlier epochs, and to this one.
     """
     used = {(one.epoch, stream): one.next[stream] - 1 for one in [*ended, state] for stream in Stream}
-    new = [uplink for uplink in uplinks if uplink not in state.done]
-    old = [uplink for uplink in uplinks if uplink in state.done]
-    for uplink in new:
-        state.done[uplink] = {}
+    for uplink in uplinks:
+        state.done.setdefault(uplink, {})
     entries = []
     for key in {**present, **used}:
         here = present.get(key, Ranges())
         last = max(used.get(key, 0), *(other for _, other in here), 0)
         missing = Ranges()
-        for uplink in old if uplinks else [LEDGERED]:
-            missing.update(Ranges([*here, *state.accounted_by(uplink, key)]).gaps(1, last))
-        for uplink in new:
-            state.done_by(uplink, key).update(here.gaps(1, last))
+        for uplink in uplinks or [LEDGERED]:
+            if uplinks and uplink not in known[key[0] == state.epoch]:
+                state.done_by(uplink, key).update(here.gaps(1, last))
+            else:
+                missing.update(Ranges([*here, *state.accounted_by(uplink, key)]).gaps(1, last))
         entries += [
             LedgerEntry(now, "damaged", "card", other - one + 1, "", "", 0, 0, key[1].value, key[0], one, other)
             for one, other in missing

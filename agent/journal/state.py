@@ -56,6 +56,13 @@ class State:
             for stream, number in other.next.items():
                 self.next[stream] = max(self.next[stream], number)
 
+    def keep(self, key: str, value: Any) -> None:  # noqa: ANN401 - any JSON
+        """Keep a value; None forgets it, and while `blind`, also one that the card may turn out to have."""
+        if value is None and not self.blind:
+            self.kept.pop(key, None)
+        else:
+            self.kept[key] = value
+
     def forget(self, key: Key) -> None:
         """Forget what was done of an epoch that nothing is left of."""
         for by_key in self.done.values():

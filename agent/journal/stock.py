@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from agent.journal.card import Card, Segment
+    from agent.journal.card import Card, Found, Segment
     from agent.journal.pack import Pack, Place
     from agent.journal.state import Key, State
 
@@ -31,13 +31,22 @@ class Stock:
         self._packs: dict[Stream, list[Pack]] = {stream: [] for stream in Stream}  # of the present epoch, in order
         self._lying_in: dict[int, list[Pack]] = defaultdict(list)  # the same packs, by file of the young end
         self._present: dict[Key, Ranges] = defaultdict(Ranges)
-        for segment in card.segments:
+        self._committed = {stream: Ranges() for stream in Stream}
+
+    def take_up(self, found: Found) -> None:
+        """Note what was found on the card."""
+        committed = {stream: Ranges() for stream in Stream}
+        for segment in found.segments:
             for key, ranges in segment.spans.items():
                 self._present[key].update(ranges)
-        self._committed = {stream: Ranges(self._present[state.epoch, stream]) for stream in Stream}
-        for (epoch, stream), first, last in card.doubtful:  # what the young end has of it is committed again
-            if epoch == state.epoch:
-                self._committed[stream].remove(first, last)
+                if key[0] == self._state.epoch:
+                    committed[key[1]].update(ranges)
+        for (epoch, stream), first, last in found.doubtful:  # what the young end has of it is committed again
+            if epoch == self._state.epoch:
+                committed[stream].remove(first, last)
+        for stream, ranges in committed.items():
+            self._committed[stream].update(ranges)
+        self._not_fresh([pack for pack in self.fresh if self._committed[pack.stream].covers(pack.first, pack.last)])
 
     # --- what is there ---------------------------------------------------------------------------------------------
 

@@ -19,7 +19,16 @@ from tests.journal.packs import drain, values
 def ledger(journal, uplink="city"):
     """Return what the ledger says to an uplink."""
     journal.close_packs()
-    packs = drain(journal.outbox(uplink), Lane.LEDGER)
+    return entries_in(drain(journal.outbox(uplink), Lane.LEDGER))
+
+
+async def whole_ledger(journal, uplink="city"):
+    """Return what the ledger says to an uplink, also from the card."""
+    journal.close_packs()
+    return entries_in(await packs_of(journal, uplink, Lane.LEDGER))
+
+
+def entries_in(packs):
     return [entry for pack in packs for entry in json.loads(b"[" + zlib.decompress(pack.body, -15))]
 
 

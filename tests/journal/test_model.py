@@ -62,6 +62,7 @@ class Uplink:
 
     def __init__(self):
         self.outbox = None
+        self.looks = 0
         self.taken = []  # (lane, pack, records) not done since the last connection
         self.latest = {}  # by lane: place of the last pack since the last connection
         self.done = set()  # identities that must never come again
@@ -185,6 +186,9 @@ class JournalMachine(RuleBasedStateMachine):
     def take(self, name, lane):
         """Take a pack as the publisher does, and check all that can be told from it."""
         uplink = self.uplinks[name]
+        if uplink.looks != self.journal.resent(name):  # what was on a card that could not be read comes now
+            uplink.looks = self.journal.resent(name)
+            uplink.latest.clear()
         pack = self.on_loop(uplink.outbox.next, lane) or self.on_loop(uplink.outbox.next, lane)
         if pack is None:
             return None
@@ -319,9 +323,11 @@ class JournalMachine(RuleBasedStateMachine):
         self.commit_now()
 
     def commit_now(self):
-        before, kept = set(self.alive), set(self.kept)
+        before, kept, was_blind = set(self.alive), set(self.kept), self.journal._state.blind
         commits = self.journal.status().commits
         self.on_loop(self.journal.commit)
+        if was_blind and not self.journal._state.blind:  # it could be read now
+            kept = self.take_up_kept()
         self.hands.meanwhile = None
         status = self.journal.status()
         if status.commits > commits or Fault.CARD not in status.faults:
@@ -373,13 +379,17 @@ class JournalMachine(RuleBasedStateMachine):
             except Killed:
                 continue
             break
-        kept = self.journal.kept("rain-1")
-        if self.journal._state.blind:  # what the card kept is taken up by the next start
+        if self.journal._state.blind:  # what the card kept is taken up later
             self.kept |= self.durably_kept | {None}
-            assert kept in self.kept
+            assert self.journal.kept("rain-1") in self.kept
         else:
-            assert kept in self.kept
-            self.kept = {kept}
+            self.take_up_kept()
+
+    def take_up_kept(self):
+        kept = self.journal.kept("rain-1")
+        assert kept in self.kept
+        self.kept = {kept}
+        return {kept}
 
     def fall(self, power, chance):
         for uplink in self.uplinks.values():

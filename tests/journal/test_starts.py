@@ -6,7 +6,7 @@ import random
 import pytest
 
 from agent.readings import Stream
-from tests.journal.test_losses import fetched, ledger, said
+from tests.journal.test_losses import fetched, said, whole_ledger
 from tests.simulation.disk import FOREVER, Death, Killed, SimulatedDisk
 
 
@@ -31,7 +31,8 @@ def kill(bench):
 async def lost(journal, epoch):
     """Return what the ledger says that a power cut took of an epoch's telemetry."""
     await journal.commit()
-    return [one for one in said(entry for entry in ledger(journal) if entry["epoch"] == epoch) if one[1] == "telemetry"]
+    entries = await whole_ledger(journal)
+    return [one for one in said(entry for entry in entries if entry["epoch"] == epoch) if one[1] == "telemetry"]
 
 
 @pytest.mark.usefixtures("disks")
