@@ -1,7 +1,7 @@
 # Two commands do everything on a bare Debian with python3 and make:  make demo   and   make test
 PY := .venv/bin
 
-.PHONY: help demo test campaign bench soak kills check format messages clean
+.PHONY: help demo test campaign bench soak kills interop check format messages clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -17,6 +17,11 @@ test: ## every test, two files at a time; ARGS are passed to pytest
 campaign: ## the whole agent simulated, with everything going wrong: SEEDS=1000 FIRST=0
 	@./bootstrap.sh test
 	@$(PY)/python -m tests.simulation --seeds $(or $(SEEDS),200) --first $(or $(FIRST),0) $(ARGS)
+
+interop: ## the servers that cities have: RabbitMQ, NATS and aedes are fetched into .interop, and nothing is installed
+	@./bootstrap.sh test
+	@tests/interop/fetch.sh
+	@$(PY)/pytest tests/interop $(ARGS)
 
 bench: ## what the agent costs on this machine, beside a plain script; ARGS="--quick", "way --only a,f --runs 5 --json FILE"
 	@./bootstrap.sh test

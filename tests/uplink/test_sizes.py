@@ -83,7 +83,7 @@ async def running(outbox: Outbox, broker: Broker, **settings: Any) -> AsyncItera
 
 
 def backlog(packs: int = 5, records: int = 20, length: int = 300) -> list[Pack]:
-    texts = [f"{number:04d}" * (length // 4) for number in range(1, packs * records + 1)]
+    texts = [f"{number:05d}" * (length // 5) for number in range(1, packs * records + 1)]
     return [pack(first + 1, *texts[first : first + records]) for first in range(0, packs * records, records)]
 
 
@@ -94,7 +94,7 @@ def numbers(payloads: Iterable[bytes]) -> list[int]:
         head, *records = json.loads(payload)
         runs = head.get("numbers", [[head["v"], head["last"]]])
         mine = [number for first, last in runs for number in range(first, last + 1)]
-        assert [record["vs"][:4] for record in records] == [f"{number:04d}" for number in mine]
+        assert [record["vs"][:5] for record in records] == [f"{number:05d}" for number in mine]
         arrived += mine
     return arrived
 
@@ -114,7 +114,7 @@ def test_halves_hold_and_cover_together_what_the_whole_does(first: int, steps: l
         else list(range(first, first + len(steps)))
     )
     runs = Ranges((number, number) for number in mine)
-    whole = pack(first, *(f"{number:04d}" for number in mine), numbers=tuple(runs) if filtered else None)
+    whole = pack(first, *(f"{number:05d}" for number in mine), numbers=tuple(runs) if filtered else None)
     before, after = halves(whole)
     assert (before.first, before.last + 1, after.last) == (whole.first, after.first, whole.last)
     assert count(before) + count(after) == count(whole) == len(mine)
@@ -190,7 +190,7 @@ async def test_refused_with_a_reason_that_mqtt_5_keeps_for_the_end_of_a_connecti
 
 def test_a_single_reading_that_is_too_large_is_set_aside_and_told_and_the_others_pass():
     async def main() -> None:
-        texts = [f"{number:04d}" * (2000 if number == 7 else 10) for number in range(1, 21)]
+        texts = [f"{number:05d}" * (2000 if number == 7 else 10) for number in range(1, 21)]
         outbox, broker = Outbox(pack(1, *texts)), MemoryBroker(answer=refusing(0x95))
         async with running(outbox, broker) as made:
             await until(lambda: len(broker.acked) == 1 + 4)  # the status and the parts
