@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SAME_INSTANT = 0.0015  # seconds; times go up in whole milliseconds
 
+AT_ONCE = 0.01  # seconds; an increment that shows so soon was heard, even if that was not certain
+
 
 @dataclass(slots=True)
 class Matches:
@@ -87,7 +89,8 @@ def counts(
         elif tips == 0 and number and total > 0 and _same_instant(reading, valued[number - 1]):
             matches.doubled.append(reading)
         open_ = [i for i in range(len(emissions)) if i not in matches.received]
-        near = sorted((i for i in open_ if _in_time(reading, emissions[i], tolerance)), key=lambda i: (i in deaf, i))
+        near = [i for i in open_ if _in_time(reading, emissions[i], tolerance)]
+        near.sort(key=lambda i: (abs(_utc(reading) - emissions[i].at) > AT_ONCE, i in deaf, i))
         open_ = [i for i in open_ if i not in deaf]
         # Several at once may have been counted since the total before, as long as the last of them is now.
         since = [i for i in open_ if before < emissions[i].at < _utc(reading) and i not in near] if near else []

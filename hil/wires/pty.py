@@ -1,7 +1,9 @@
 """A serial line that is a pseudo-terminal: the agent opens its slave through a symbolic link, as it opens an adapter.
 
 The rig keeps the slave open too. So the master never sees EIO while no agent is there, and the rig can ask the slave
-how many bytes nobody has read yet. From that it knows which bytes no agent can have heard, without believing the agent.
+how many bytes nobody has read yet. And the master is in packet mode (TIOCPKT, ioctl_tty(2)): there the kernel says when
+somebody flushes what came in, as whoever opens a serial line does. From both, the rig knows which bytes no agent can
+have heard, without believing the agent.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ import fcntl
 import math
 import os
 import termios
-import time
 import tty
 from collections import deque
 from typing import TYPE_CHECKING
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 # The kernel's line discipline holds 4096 bytes (N_TTY_BUF_SIZE); FIONREAD does not see what queues up behind it. A real
 # UART loses what does not fit, and so does this wire.
 ROOM = 4000
-
-# A byte written to the master reaches the slave through a kernel worker; until then FIONREAD does not count it.
-SETTLED = 0.02  # seconds
 
 
 class Pty:
@@ -45,8 +43,7 @@ class Pty:
         self._master = -1
         self._slave = -1
         self._deaf_since: int | None = 0
-        self._waiting = 0  # bytes that the slave holds as long as nobody takes them
-        self._wrote_at = -math.inf
+        self._seen = 0  # bytes that the slave was last seen to hold; they grow fewer only if somebody takes them
 
     def __enter__(self) -> Self:
         self.plug()
@@ -73,12 +70,13 @@ class Pty:
             return
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
+        fcntl.ioctl(self._master, termios.TIOCPKT, array.array("i", [1]))
         os.set_blocking(self._master, False)
         self.link.parent.mkdir(parents=True, exist_ok=True)
         self.link.unlink(missing_ok=True)
         self.link.symlink_to(os.ttyname(self._slave))
         self._accepted.clear()
-        self._waiting = 0
+        self._seen = 0
         asyncio.get_running_loop().add_reader(self._master, self._readable)
 
     def unplug(self) -> None:
@@ -107,8 +105,6 @@ class Pty:
                 with contextlib.suppress(BlockingIOError):  # a full line loses bytes; they stay unaccounted as accepted
                     taken = os.write(self._master, data)
                     self._accepted.append((start, start + taken))
-                    self._waiting += taken
-                    self._wrote_at = time.monotonic()
             if taken < len(data):
                 self.overrun.append((start + taken, self.written))
         while len(self._accepted) > ROOM:
@@ -125,9 +121,10 @@ class Pty:
 
     def reader_gone(self) -> None:
         """Take note that the agent is dead: what it has not read, and what comes until another opens, is unheard."""
+        self._readable()  # it may have flushed when it closed the line
         if self._deaf_since is None:
             self._deaf_since = self._taken()
-        self._waiting = self.unread()
+        self._seen = self.unread()
 
     def stretches(self) -> list[tuple[float, float]]:
         """Return every stretch of bytes that nobody can have read, with the one that goes on."""
@@ -143,9 +140,12 @@ class Pty:
         return self._accepted[0][0] if self._accepted else self.written
 
     def _notice_reader(self) -> None:
-        """See from the bytes that vanished that somebody has opened the line: to flush it, or to read old bytes."""
-        if time.monotonic() - self._wrote_at > SETTLED and self.unread() < self._waiting:
+        """See from a flush, or from bytes that vanished, that somebody has opened the line."""
+        self._readable()
+        unread = self.unread()
+        if unread < self._seen:
             self._reader_came()
+        self._seen = unread
 
     def _reader_came(self) -> None:
         if self._deaf_since is not None:
@@ -153,10 +153,14 @@ class Pty:
             self._deaf_since = None
 
     def _readable(self) -> None:
-        try:
-            data = os.read(self._master, 4096)
-        except BlockingIOError:
-            return
-        self._reader_came()  # who asks, listens
-        for heard in self._listeners:
-            heard(data)
+        while self.plugged:
+            try:
+                packet = os.read(self._master, 4096)
+            except BlockingIOError:
+                return
+            if packet[0] == termios.TIOCPKT_DATA:
+                self._reader_came()  # who asks, listens
+                for heard in self._listeners:
+                    heard(packet[1:])
+            elif packet[0] & termios.TIOCPKT_FLUSHREAD:
+                self._reader_came()

@@ -1,12 +1,11 @@
 """The wire that the agent opens, and what the rig knows of who has read from it."""
 
 import os
-import time
 
 import pytest
 import serial
 
-from hil.wires.pty import ROOM, SETTLED, Pty
+from hil.wires.pty import ROOM, Pty
 from tests.hil.waiting import until
 
 
@@ -18,13 +17,6 @@ async def wire(tmp_path):
 
 def opened(wire: Pty) -> serial.Serial:
     return serial.Serial(str(wire.link), 9600, timeout=2, exclusive=True)
-
-
-async def settled(wire: Pty, count: int) -> None:
-    """Wait until the kernel has passed on what was written, and the wire may draw its conclusions."""
-    await until(lambda: wire.unread() == count)
-    since = time.monotonic()
-    await until(lambda: time.monotonic() - since > SETTLED)
 
 
 async def test_what_is_written_is_read_at_the_link(wire):
@@ -51,12 +43,26 @@ async def test_unread_counts_what_nobody_has_read(wire):
 
 async def test_bytes_written_before_anybody_opened_are_unheard(wire):
     wire.write(b"x" * 10)
-    await settled(wire, 10)
+    await until(lambda: wire.unread() == 10)
     with opened(wire) as port:  # opening flushes
         wire.write(b"heard")
         assert port.read(5) == b"heard"
         assert wire.stretches() == [(0, 10)]
         assert wire.heard
+
+
+async def test_who_flushes_listens_though_no_byte_had_come(wire):
+    with opened(wire):
+        await until(lambda: wire.heard)
+        assert wire.stretches() == [(0, 0)]
+
+
+async def test_bytes_that_are_late_are_no_sign_of_a_reader(wire):
+    for count in range(1, 200):
+        wire.write(b"x")  # the kernel hands it on when it has the time
+        assert not wire.heard
+        if count % 20 == 0:
+            await until(lambda: wire.unread() == count)  # noqa: B023 - it is over before the loop goes on
 
 
 async def test_bytes_unread_at_death_and_written_while_down_are_unheard(wire):
@@ -67,7 +73,7 @@ async def test_bytes_unread_at_death_and_written_while_down_are_unheard(wire):
         assert len(port.read(70)) == 70
     wire.reader_gone()
     wire.write(b"y" * 20)
-    await settled(wire, 50)
+    await until(lambda: wire.unread() == 50)
     assert wire.stretches() == [(0, 0), (70, float("inf"))]
     with opened(wire) as port:
         wire.write(b"z" * 5)
