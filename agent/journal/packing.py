@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 from struct import Struct
+from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent import senml
@@ -123,7 +124,8 @@ def decode_packs(data: bytes) -> list[Pack]:
     for stream, length, epoch, boot, base, first, last, size, adler in heads:
         body = data[at : at + length]
         at += length
-        packs.append(Pack(STREAMS[stream], epoch.hex(), boot.hex(), base, first, last, body, size, adler))
+        of_epoch, of_boot = intern(epoch.hex()), intern(boot.hex())  # once for all the packs of a segment in memory
+        packs.append(Pack(STREAMS[stream], of_epoch, of_boot, base, first, last, body, size, adler))
     return packs
 
 
