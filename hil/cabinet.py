@@ -21,6 +21,7 @@ from hil.pinboard import PinBoard
 from hil.wires.pty import Pty
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Self
 
@@ -51,15 +52,19 @@ class Device(Protocol):
 class Cabinet:
     """Lays out ROOT/dev and the pins, and brings the devices to life. Use it as an asynchronous context manager.
 
-    `devices` are by name, `wires` by their path on the gateway; `board` is the GPIO header.
+    `on_wires` are models that stand in for those of hil. `devices` are by name, `wires` by their path on the gateway;
+    `board` is the GPIO header.
     """
 
-    def __init__(self, root: Path, plan: Path = PLAN, *, seed: int = 1) -> None:
+    def __init__(
+        self, root: Path, plan: Path = PLAN, *, seed: int = 1, on_wires: Mapping[str, type[Any]] | None = None
+    ) -> None:
         self.root = root
         self.devices: dict[str, Device] = {}
         self.wires: dict[str, Pty] = {}
         self.board = PinBoard(root / "pins.sock")
         self._plan = plan
+        self._on_wires = {**ON_WIRES, **(on_wires or {})}
         self._seed = seed
         self._at: dict[str, str | int] = {}  # which wire or pin a device is on
         self._cuts: list[Cut] = []
@@ -140,14 +145,14 @@ class Cabinet:
         model = entry.pop("model", None)
         chance = random.Random(f"{self._seed} {name}")
         try:
-            if model in ON_WIRES:
+            if model in self._on_wires:
                 path = self._at[name] = entry.pop("port")
-                self.devices[name] = ON_WIRES[model](name, self._wire(path), chance, **entry)
+                self.devices[name] = self._on_wires[model](name, self._wire(path), chance, **entry)
             elif model in ON_PINS:
                 self._at[name] = entry["pin"]
                 self.devices[name] = ON_PINS[model](name, self.board, chance, **entry)
             else:
-                known = ", ".join([*ON_WIRES, *ON_PINS])
+                known = ", ".join([*self._on_wires, *ON_PINS])
                 raise CabinetError(f"{self._plan}: devices.{name}.model: {model!r} is none of {known}")
         except (KeyError, TypeError) as error:
             raise CabinetError(f"{self._plan}: devices.{name}: {error}") from error

@@ -42,7 +42,7 @@ def main(hours: float, ratio: float, lines: Path | None) -> None:
     here["load_at_end"] = round(os.getloadavg()[0], 1)
     found = figures([measured(soaked)])
     console.print(_table(found, hours))
-    console.print(soaked.account, markup=False, highlight=False)
+    console.print(str(soaked.account), markup=False, highlight=False)
     console.print(", ".join(f"{name} {value}" for name, value in here.items()))
     for fault in soaked.faults[:20]:
         console.print(fault[:500], markup=False, highlight=False)

@@ -16,6 +16,7 @@ from hil.audit import audit
 from hil.devices.talker import Ailment
 from hil.emissions import Deaf
 from tests.brokers import Mosquitto
+from tests.soak.counting import MODELS
 from tests.soak.feed import AN_HOUR, PACE, Feed
 from tests.soak.footprint import Footprint, footprint
 from tests.soak.slope import growth
@@ -30,10 +31,12 @@ HERE = Path(__file__).parent
 SAMPLES = 480  # of the footprint, evenly over the readings
 LOOKS_EVERY = 0.02  # seconds
 DAY = 24.0  # hours
-WARM_UP = 1 / 6  # of the soak, which the slope leaves out: until every kind of outage has been met once
+WARM_UP = 1 / 4  # of the soak, which the slope leaves out: until every kind of outage has been met once
 STANDS_STILL = 60.0  # seconds without a single new reading, after which the soak is given up
 DRAINS_WITHIN = 120.0  # seconds
 ECHOES_WITHIN = 60.0  # seconds
+# Seconds: a busy machine reads late. What the sensors report does not come again for more than twice as long.
+TOLERANCE = 2.0
 # A city that is slow for a moment must not make its broker forget what it has acknowledged.
 UNLIMITED = ("max_queued_messages 0", "max_inflight_messages 0")
 
@@ -90,7 +93,7 @@ class Soak:
             stack.callback(self._broker.stop)
             self._broker.start()
             self._gateway = await stack.enter_async_context(
-                Gateway(self._broker.url, config=HERE / "gateway.toml", plan=HERE / "cabinet.toml")
+                Gateway(self._broker.url, config=HERE / "gateway.toml", plan=HERE / "cabinet.toml", on_wires=MODELS)
             )
             began = time.monotonic()
             self._feed = Feed(self._gateway.cabinet, self._ratio)
@@ -137,7 +140,10 @@ class Soak:
     # --- trouble -------------------------------------------------------------------------------------------------
 
     def _day(self) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
-        """Return a day's troubles: at which hour what is done. Each kind comes before the warm-up ends."""
+        """Return a day's troubles: at which hour what is done. Each kind comes before the warm-up ends.
+
+        So does the longest outage: what the journal holds of a backlog is bounded, and has been full once by then.
+        """
         link = self._gateway.link
         level, gnss = (self._gateway.cabinet.wires[PACE[name][1]] for name in ("level-1", "gnss-1"))
 
@@ -175,10 +181,10 @@ class Soak:
             self._gateway.cabinet.devices["air-1"].ailment = None
 
         return [
-            (0.5, cut), (1.0, restore), (1.2, self._kill_broker), (1.6, hang), (2.0, restore),
-            (2.4, unplug), (2.7, plug), (3.0, reopen), (3.2, fall_ill), (3.5, recover),
-            (5.0, cut), (5.2, restore), (6.0, unplug), (6.5, plug), (7.0, hang), (7.3, restore),
-            (8.0, cut), (10.0, restore), (11.0, self._kill_broker), (12.0, reopen),
+            (0.5, cut), (4.5, restore), (4.6, self._kill_broker), (4.8, hang), (5.0, restore),
+            (5.1, unplug), (5.3, plug), (5.4, reopen), (5.5, fall_ill), (5.7, recover),
+            (7.0, hang), (7.3, restore), (8.0, cut), (10.0, restore), (10.5, unplug), (10.9, plug),
+            (11.0, self._kill_broker), (12.0, reopen),
             (13.0, fall_ill), (13.3, recover), (14.0, cut), (14.1, restore), (14.5, cut), (14.6, restore),
             (16.0, unplug), (16.2, plug), (17.0, hang), (17.5, restore), (18.0, reopen),
             (19.0, cut), (20.0, restore), (21.0, self._kill_broker), (22.0, reopen), (23.0, cut), (23.3, restore),
@@ -231,7 +237,7 @@ class Soak:
         self.outcome.overrun = len(overrun)
         account = audit(
             cabinet.emissions, city.received, deaf=[*cabinet.deaf, *overrun], cuts=cabinet.cuts,
-            statements=city.statements,
+            statements=city.statements, tolerance=TOLERANCE,
         )  # fmt: skip
         account.missing = city.missing()
         return account

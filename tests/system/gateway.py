@@ -48,6 +48,7 @@ class Gateway:
         *,
         config: Path = HERE / "gateway.toml",
         plan: Path = HERE / "cabinet.toml",
+        on_wires: Mapping[str, type[Any]] | None = None,
         settings: Mapping[str, str] | None = None,
         wrap: Callable[[Path], Sequence[str]] = lambda _: (),
         synchronised: bool = True,
@@ -57,7 +58,7 @@ class Gateway:
         self.id = f"pkt-{next(_numbers):04}"  # retained messages of an earlier test are somebody else's
         # A unix socket's path has room for 107 bytes: pytest's own folders are too long.
         self.root = Path(tempfile.mkdtemp(prefix="roadside-"))
-        self.cabinet = Cabinet(self.root, plan)
+        self.cabinet = Cabinet(self.root, plan, on_wires=on_wires)
         self.link = Link(int(broker.rpartition(":")[2]))
         self.city = City(broker)
         self.agent: AgentProcess
