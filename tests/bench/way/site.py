@@ -146,6 +146,10 @@ class Site:
         path = self._noted(name)
         return path.stat().st_size if path.exists() else 0
 
+    def still_for(self, name: str, seconds: float) -> bool:
+        """Return whether nothing has come under a name for so long."""
+        return time.time() - self._noted(name).stat().st_mtime >= seconds
+
     def arrivals(self, name: str) -> list[Arrival]:
         """Return what was noted under a name."""
         return [one for one in arrivals(self._noted(name)) if one.topic]
