@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from agent.selection import Selection
 
-_GATEWAY = ("gateway", "version", "label", "latitude", "longitude", "running_for", "utc", "clock")
+_GATEWAY = ("gateway", "version", "label", "latitude", "longitude", "running_for", "boot", "boottime", "utc", "clock")
 _DEVICE = ("driver", "model", "label", "silent_after", "state", "trouble", "faults")
 _JOURNAL = ("epoch", "next")
 _BY_QUANTITY = ("quantities", "values")

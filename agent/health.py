@@ -61,6 +61,8 @@ class Health:
             "gateway": self._gateway,
             "version": self._version,
             "running_for": self._seconds_since(self._started),
+            "boot": self._clock.boot,
+            "boottime": round(self._clock.boottime() / 1e9, 3),
             "utc": round(now.utc / 1e9, 3) if now is not None else None,
             "clock": {
                 "synchronised": state.sync is not None,
@@ -123,19 +125,18 @@ class Health:
             "driver": pipeline.device.driver.name,
             "state": self._state(pipeline),
             "values": values,
+            "alarms": pipeline.alarms,  # also when there are none: that ends those of which the agent knows nothing
         }
         if pipeline.trouble is not None:
             device["trouble"] = {"port": pipeline.trouble_port, "detail": pipeline.trouble_text}
         if pipeline.faults:
             device["faults"] = dict(pipeline.faults)
-        if pipeline.alarms:
-            device["alarms"] = pipeline.alarms
         return device
 
     def _state(self, pipeline: Pipeline) -> str:
         if pipeline.trouble is not None:
             return pipeline.trouble
-        if SILENT in pipeline.alarms:
+        if SILENT in pipeline.alarms.values():
             return SILENT
         if pipeline.warming_up:
             return "warming_up"

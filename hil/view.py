@@ -36,7 +36,7 @@ def picture(demo: Demo) -> Group:
     for name in demo.cabinet.devices:
         readings = _latest(demo, name)
         state = devices.get(name, {}).get("state", "?")
-        alarms = devices.get(name, {}).get("alarms", [])
+        alarms = sorted(set(devices.get(name, {}).get("alarms", {}).values()))
         shown = Text(state, "green" if state == "ok" else "yellow")
         if alarms:
             shown.append(NO_BREAK).append(", ".join(alarms), "bold red")

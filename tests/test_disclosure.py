@@ -14,7 +14,13 @@ HEALTH = {
     "utc": None,
     "clock": {"synchronised": False},
     "devices": {
-        "air-1": {"driver": "plantower", "state": "ok", "values": VALUES, "alarms": ["smog"], "faults": {"cut": 1}},
+        "air-1": {
+            "driver": "plantower",
+            "state": "ok",
+            "values": VALUES,
+            "alarms": {"c0ffee": "smog"},
+            "faults": {"cut": 1},
+        },
         "secret-1": {"driver": "line", "state": "silent", "values": {}},
     },
     "journal": {
@@ -55,7 +61,7 @@ def test_health_speaks_of_its_devices_quantities_and_uplink_alone():
 
 
 def test_alarms_are_named_where_all_alarms_of_the_devices_go_up():
-    assert part(HEALTH, devices=("air-1",))["devices"]["air-1"]["alarms"] == ["smog"]
+    assert part(HEALTH, devices=("air-1",))["devices"]["air-1"]["alarms"] == {"c0ffee": "smog"}
     assert "alarms" not in part(HEALTH, devices=("air-1",), alarms=False)["devices"]["air-1"]
 
 

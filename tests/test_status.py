@@ -83,8 +83,8 @@ def test_every_trouble_is_told_once():
     troubled = document(
         devices={
             "air-1": DEVICE | {"state": "unplugged", "trouble": {"port": "/dev/ttyUSB0", "detail": "it is gone"}},
-            "level-1": DEVICE | {"state": "silent", "alarms": ["silent"]},
-            "level-2": DEVICE | {"alarms": ["flood"]},
+            "level-1": DEVICE | {"state": "silent", "alarms": {"1": "silent"}},
+            "level-2": DEVICE | {"alarms": {"2": "flood"}},
         },
         uplinks={"city": UPLINK | {"state": "connecting", "fault": "unreachable", "message": "Connection refused"}},
         clock={"synchronised": False, "source": None, "uncertainty": None, "fault": "gnss_rollover"},

@@ -69,7 +69,7 @@ def troubles(document: dict[str, Any]) -> list[str]:
     for name, device in document["devices"].items():
         if device["state"] not in WELL:
             found.append(f"{name}: {wording.of_device(device)}")
-        alarms = [alarm for alarm in device.get("alarms", ()) if alarm != device["state"]]
+        alarms = sorted(set(device.get("alarms", {}).values()) - {device["state"]})
         found += [_("{name}: alarm '{alarm}'").format(name=name, alarm=wording.word(alarm)) for alarm in alarms]
     found += [f"{name}: {wording.of_uplink(uplink)}" for name, uplink in document["uplinks"].items() if uplink["fault"]]
     for name, uplink in document["uplinks"].items():

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 STALLED_AFTER = 5.0  # seconds: a worn card may take one or two to put its house in order
 
 
@@ -52,6 +53,7 @@ class Committing:
         """
         self.commits = 0
         self.bytes = 0
+        self.refuses = False  # the last commit failed, and not for want of room: then nothing can be removed either
         self._is_well = False
         self._card = card
         self._stock = stock
@@ -101,7 +103,7 @@ class Committing:
         try:
             return self._card.write(commit)
         except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT} or not self._spare.give_back():
+            if error.errno not in NO_ROOM or not self._spare.give_back():
                 raise
             return self._card.write(commit)
 
@@ -111,6 +113,7 @@ class Committing:
         self.commits += 1
         self.bytes += size
         self._is_well = True
+        self.refuses = False
         self._say_well()
 
     async def take_spare(self) -> None:
@@ -126,6 +129,7 @@ class Committing:
 
     def _fail(self, error: OSError) -> None:
         self._is_well = False
+        self.refuses = error.errno not in NO_ROOM
         self._faults.put(Fault.CARD, str(error))
 
     async def call(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

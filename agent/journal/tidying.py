@@ -99,6 +99,8 @@ class Tidying:
                     continue
                 if self._stock.is_awaited(segment, streams) and await self._empty(segment, streams, "quota", waiting):
                     going.append(segment)
+                if self._committing.refuses:
+                    return
 
     def _excess_of_uplinks(self, going: Sequence[Segment]) -> dict[str, int]:
         staying = [segment for segment in self._card.segments if segment not in going]
@@ -126,6 +128,8 @@ class Tidying:
                 why = "card_full" if beyond_limit > 0 else "reserve"
                 if await self._empty(segment, streams, why):
                     going.append(segment)
+                if self._committing.refuses:
+                    return
 
     async def _free(self) -> int:
         """Return how many bytes are free, and say so in health when the reserve is not."""
@@ -146,7 +150,7 @@ class Tidying:
     async def _empty(
         self, segment: Segment, streams: AbstractSet[Stream], why: str, uplinks: Iterable[str] | None = None
     ) -> bool:
-        """Give up some streams of a segment, and commit the rest again."""
+        """Give up some streams of a segment, and commit the rest again; nothing on a card that cannot be changed."""
         try:
             packs = await self._committing.call(self._card.read, segment.name)
         except OSError as error:
@@ -154,7 +158,7 @@ class Tidying:
             return segment.unreadable  # already accounted for: it stayed only as long as there was room
         waiting = [pack for pack in packs if not (self._stock.is_done(pack) or self._stock.is_given_up(pack))]
         rest = [pack for pack in waiting if pack.stream not in streams]
-        if rest and not await self._committing.write(rest):
+        if not await self._committing.write(rest) and (rest or self._committing.refuses):
             return False
         excess = [pack for pack in waiting if pack.stream in streams]
         if uplinks is None:

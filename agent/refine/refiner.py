@@ -123,9 +123,9 @@ class Refiner:
         """Return whether what the device says now is withheld because it has just begun to speak."""
         return self._presence.warming_up(at)
 
-    def standing(self) -> list[str]:
-        """Return the names of the alarms that are raised now, also of those that an earlier run raised."""
-        return sorted({name.alarm for name in self._alarms.raised})
+    def standing(self) -> dict[str, str]:
+        """Return the names of the alarms that are raised now by their ids, also of those that an earlier run raised."""
+        return {raised.id: name.alarm for name, raised in self._alarms.raised.items()}
 
     def memory(self) -> dict[str, object]:
         """Return what must survive a restart, ready for JSON."""

@@ -87,8 +87,8 @@ class Pipeline:
             return make(None)
 
     @property
-    def alarms(self) -> list[str]:
-        """The names of the alarms that are raised now."""
+    def alarms(self) -> dict[str, str]:
+        """The names of the alarms that are raised now, by their ids."""
         return self._refiner.standing()
 
     def set_testing(self, testing: bool) -> None:

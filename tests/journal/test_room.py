@@ -72,6 +72,48 @@ async def test_when_others_fill_the_disk_the_oldest_telemetry_makes_room_and_ala
     assert await fetched(reopened) == list(range(sum(one["count"] for one in gone), 40_000))
 
 
+class ReadOnly(Shared):
+    """A disk whose file system may be mounted read-only."""
+
+    read_only = False
+
+    def create(self, name):
+        self._check()
+        file = super().create(name)
+        append = file.append
+
+        def checked(data):
+            self._check()
+            append(data)
+
+        file.append = checked
+        return file
+
+    def remove(self, name):
+        self._check()
+        super().remove(name)
+
+    def _check(self):
+        if self.read_only:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+
+async def test_what_cannot_be_removed_is_not_given_up(bench):
+    card = ReadOnly(bench.card.path)
+    journal = bench.open(card=card, reserve=64 * 1024)
+    for _ in range(5):
+        journal.append(Stream.TELEMETRY, bench.readings(2000))
+        await journal.commit()
+        journal._card.close()
+    card.others = card.total
+    card.read_only = True
+    await journal.commit()
+    await journal.commit()
+    card.others, card.read_only = 0, False
+    await journal.commit()
+    assert await dropped(journal) == []
+
+
 async def test_health_says_that_the_reserve_is_not_free_until_it_is(bench):
     card = Shared(bench.card.path)
     journal = bench.open(card=card, reserve=MIB)

@@ -39,10 +39,10 @@ def test_an_alarm_that_is_raised_stays_raised_under_its_id_over_a_restart(tmp_pa
     async def after(bench):
         pipeline = bench.pipeline(device(TALKER, alarms=(FLOOD,)))
         pipeline.on_alarm.append(lambda event: ids.append(event.id))
-        assert pipeline.alarms == ["flood"]
+        assert list(pipeline.alarms.values()) == ["flood"]
         pipeline.take(level(3.0), bench.clock.boottime())
         pipeline.take(level(2.0), bench.clock.boottime())
-        assert pipeline.alarms == []
+        assert not pipeline.alarms
 
     on_bench(tmp_path, before)
     on_bench(tmp_path, after)
@@ -55,11 +55,11 @@ def test_silence_is_noticed_although_nothing_ever_comes(tmp_path):
         pipeline = bench.pipeline(device(TALKER, silent_after=60.0))
         pipeline.start()
         await passes(59)
-        assert pipeline.alarms == []
+        assert not pipeline.alarms
         await passes(2)
-        assert pipeline.alarms == ["silent"]
+        assert list(pipeline.alarms.values()) == ["silent"]
         pipeline.take(level(1.0), bench.clock.boottime())
-        assert pipeline.alarms == []
+        assert not pipeline.alarms
 
     on_bench(tmp_path, test)
 
@@ -70,7 +70,7 @@ def test_a_device_that_is_stopped_lets_no_more_time_pass(tmp_path):
         pipeline.start()
         pipeline.stop()
         await passes(120)
-        assert pipeline.alarms == []
+        assert not pipeline.alarms
 
     on_bench(tmp_path, test)
 

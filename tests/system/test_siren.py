@@ -14,7 +14,9 @@ async def test_the_siren_sounds_while_the_panic_alarm_stands(gateway):
     button.press()
     await gateway.until(lambda: siren.on, 2.0)
     await gateway.until(lambda: [one.raised for one in panics(gateway)] == [True])
-    await gateway.tells(lambda said: said["devices"]["panic-1"].get("alarms") == ["pressed"], log="alarm=pressed")
+    await gateway.tells(
+        lambda said: "pressed" in said["devices"]["panic-1"].get("alarms", {}).values(), log="alarm=pressed"
+    )
     assert siren.on
     button.release()
     await gateway.until(lambda: not siren.on, 2.0)
