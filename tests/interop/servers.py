@@ -78,7 +78,11 @@ class Server(ABC):
             for command, environment in self.commands():
                 self._processes.append(
                     subprocess.Popen(
-                        command, stdout=log, stderr=log, env=os.environ | environment, start_new_session=True
+                        ["setpriv", "--pdeathsig", "TERM", *command],  # also where pytest itself is killed
+                        stdout=log,
+                        stderr=log,
+                        env=os.environ | environment,
+                        start_new_session=True,
                     )
                 )
         deadline = time.monotonic() + READY_WITHIN
