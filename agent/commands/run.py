@@ -123,8 +123,7 @@ async def _run(config: Config, paths: Paths, problems: list[str], reloading: Rel
         loop.add_signal_handler(number, stop.set)
     machine = Machine(config, paths, environment())
     agent = Agent(config, machine, version=VERSION, config_problems=problems, reloading=reloading)
-    # What a lost connection leaves behind refers to itself, and waits for the collector, which looks at all objects only
-    # when a quarter as many are new. What the start made stays for good: without it, it looks often, and is done at once.
-    gc.freeze()
+    # What a lost connection leaves behind refers to itself and waits for the collector, which looks at all objects only
+    # when a quarter as many are new as it found the last time. To look once now, at next to nothing, has it look often.
     gc.collect()
     await agent.run(stop)
