@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
@@ -37,6 +38,14 @@ class Arrived:
     uncertainty: float | None = None
 
 
+class Told(NamedTuple):
+    """What a health document says of alarms."""
+
+    boot: str
+    boottime: float  # seconds: the moment for which it says so
+    standing: dict[str, str]  # names by id
+
+
 @dataclass
 class City:
     """Takes what the broker took; it misses nothing and forgets nothing."""
@@ -44,6 +53,7 @@ class City:
     universe: Universe
     receiver: Receiver = field(default_factory=Receiver)
     records: dict[Name, Arrived] = field(default_factory=dict)  # in the order in which they came
+    told: list[Told] = field(default_factory=list)
     refused: dict[Name, int] = field(default_factory=dict)  # when the agent heard of it last
     acked: dict[Name, int] = field(default_factory=dict)  # what the agent knows to be here, and since when
 
@@ -51,6 +61,9 @@ class City:
         """Take one message; return which records are in it."""
         lane = topic.rpartition("/")[2]
         self.universe.tell("arrived", f"{lane} {crc32(payload):08x}")
+        if lane == "health":
+            said = json.loads(payload)
+            self.told.append(Told(said["boot"], said["boottime"], standing(said)))
         if lane not in PACKED:
             return []
         names = []
@@ -87,6 +100,11 @@ class City:
     def forget_acks(self, how: str, now: int) -> None:
         """A run has ended; what it had been told in its last moment, or all if the power was cut, it may not know."""
         self.acked = {name: at for name, at in self.acked.items() if how != "power" and at < now - MOMENT}
+
+
+def standing(health: dict[str, Any]) -> dict[str, str]:
+    """Return the alarms that stand by a health document: their names by id."""
+    return {id_: name for device in health["devices"].values() for id_, name in device["alarms"].items()}
 
 
 def _name(series: Series, number: int) -> Name:

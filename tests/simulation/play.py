@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from agent import logs
 from agent.app import Agent
 from tests.simulation.broker import SimulatedBroker
-from tests.simulation.city import City
+from tests.simulation.city import City, standing
 from tests.simulation.clock import STARTING, SimulatedClock
 from tests.simulation.disk import SimulatedDisk
 from tests.simulation.loop import SimulatedLoop
@@ -90,6 +90,7 @@ class Play:
         self._stop: asyncio.Event | None = None
         self._agent: Agent | None = None
         self.waiting: int | None = None  # records, at the end
+        self.standing: dict[str, str] = {}  # alarms, at the end: names by id
         self._over = False
         self._chance = universe.chance("play")
         pace = self.shape.pace
@@ -301,6 +302,8 @@ class Play:
         if self.waiting and self.universe.now < (self.seconds + QUIET + PATIENCE) * SECOND:
             self.universe.after(1.0, self._end)
             return
+        if self._agent is not None:
+            self.standing = standing(self._agent._health.document())
         self._over = True
         if self._stop is not None:
             self._stop.set()
