@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.uplink.broker import Broker
+    from agent.uplink.budget import Budget
     from agent.uplink.route import Backup
 
 STREAMS = {Lane.ALARMS: Stream.ALARM, Lane.ANCHORS: Stream.ANCHOR, Lane.LEDGER: Stream.LEDGER}
@@ -125,6 +126,7 @@ def publisher(
     broker: Broker,
     encode: Callable[[Pack], bytes | None] = number,
     backup: Backup | None = None,
+    budget: Budget | None = None,
 ) -> Publisher:
     return Publisher(
         configured,
@@ -132,6 +134,7 @@ def publisher(
         outbox,
         broker,
         backup=backup,
+        budget=budget,
         encode=encode,
         status=lambda presence: f'{{"state":"{presence}"}}'.encode(),
         random=Dice(),
