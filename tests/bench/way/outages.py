@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 BEFORE = 5.0  # seconds
 AWAY = 30.0  # seconds
 LOOKS = 2.0  # seconds between two looks at what has come
-GIVES_UP = 180.0  # seconds after which what has not come is lost
+GIVES_UP = {SHIPPED: 180.0, SCRIPT: 60.0}  # seconds after which what has not come is lost
 
 
 @asynccontextmanager
@@ -100,7 +100,7 @@ async def _case(kind: Kind, outage: Outage, share: float, *, kill: bool) -> Verd
 
 async def _verdict(site: Site) -> Verdict:
     """Wait until all has come, and a little longer for doubles; a retry may be half a minute off."""
-    deadline = time.monotonic() + GIVES_UP
+    deadline = time.monotonic() + GIVES_UP[site.kind]
     while True:
         arrivals = site.arrivals("all")
         readings = of_script(arrivals) if site.kind is SCRIPT else of_agent(arrivals)

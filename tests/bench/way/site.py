@@ -9,8 +9,9 @@ import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from hil.process import AgentProcess
 from tests.bench.way.lines import Lines
@@ -56,7 +57,8 @@ units = {{ reading = "count" }}
 """
 
 
-class Kind(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Kind:
     """What is measured."""
 
     name: str
