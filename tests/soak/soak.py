@@ -31,9 +31,7 @@ HERE = Path(__file__).parent
 SAMPLES = 480  # of the footprint, evenly over the readings
 LOOKS_EVERY = 0.02  # seconds
 DAY = 24.0  # hours
-# Of the soak, which the slope leaves out: until every kind of outage has been met once, and the longest is over. The link
-# is back for up to 60 s by then, before the agent tries it: that is four hours' worth.
-WARM_UP = 1 / 3
+WARM_UP = 1 / 2  # of the soak, which the slope leaves out: until every kind of outage has been met once
 STANDS_STILL = 60.0  # seconds without a single new reading, after which the soak is given up
 DRAINS_WITHIN = 120.0  # seconds
 ECHOES_WITHIN = 60.0  # seconds
@@ -144,7 +142,8 @@ class Soak:
     def _day(self) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
         """Return a day's troubles: at which hour what is done. Each kind comes before the warm-up ends.
 
-        So does the longest outage: what the journal holds of a backlog is bounded, and has been full once by then.
+        So does the longest outage: what is held of a backlog in memory is bounded, and has been full once by then. When
+        its link is back, up to 60 s pass before the agent tries it: that is three or four hours' worth.
         """
         link = self._gateway.link
         level, gnss = (self._gateway.cabinet.wires[PACE[name][1]] for name in ("level-1", "gnss-1"))
@@ -183,12 +182,10 @@ class Soak:
             self._gateway.cabinet.devices["air-1"].ailment = None
 
         return [
-            (0.5, cut), (4.5, restore), (4.6, self._kill_broker), (4.8, hang), (5.0, restore),
-            (5.1, unplug), (5.3, plug), (5.4, reopen), (5.5, fall_ill), (5.7, recover),
-            (7.0, hang), (7.3, restore), (8.0, cut), (10.0, restore), (10.5, unplug), (10.9, plug),
-            (11.0, self._kill_broker), (12.0, reopen),
+            (0.5, self._kill_broker), (0.7, hang), (1.0, restore), (1.2, unplug), (1.4, plug), (1.5, reopen),
+            (1.6, fall_ill), (1.8, recover), (2.0, cut), (8.5, restore),
             (13.0, fall_ill), (13.3, recover), (14.0, cut), (14.1, restore), (14.5, cut), (14.6, restore),
-            (16.0, unplug), (16.2, plug), (17.0, hang), (17.5, restore), (18.0, reopen),
+            (15.0, self._kill_broker), (16.0, unplug), (16.2, plug), (17.0, hang), (17.5, restore), (18.0, reopen),
             (19.0, cut), (20.0, restore), (21.0, self._kill_broker), (22.0, reopen), (23.0, cut), (23.3, restore),
         ]  # fmt: skip
 
