@@ -4,6 +4,9 @@ The day is any 24 hours in a row, not one of a calendar: what holds for each of 
 zone, and needs no clock that is right. Bytes are counted by the hour; an hour's bytes count until all of it is 24 hours
 past. History waits first: it gets what the last hours say that live readings will leave. Then live readings wait, in
 the journal. Alarms always go, also when their reserve is used up: a lost warning costs more than a kilobyte.
+
+What a connection costs by itself, measured on the loopback with TLS: 2.7 kB to connect (longer chains of certificates
+cost more) and 204 bytes a keepalive, which is 0.6 MB a day at `keepalive = "30 s"` where nothing else is sent.
 """
 
 from __future__ import annotations
