@@ -110,8 +110,9 @@ def _match(
 
 
 def _covered(emissions: Sequence[Emission], stretches: Sequence[Deaf | Cut]) -> frozenset[int]:
+    ours = [stretch for stretch in stretches if any(stretch.device == one.device for one in emissions[:1])]
     return frozenset(
-        index for index, emission in enumerate(emissions) if any(stretch.covers(emission) for stretch in stretches)
+        index for index, emission in enumerate(emissions) if any(stretch.covers(emission) for stretch in ours)
     )
 
 
