@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from agent.journal.state import Key, State
     from agent.seams import Disk, File
 
-SEGMENT_SIZE = 1 << 20  # bytes
+SEGMENT_SIZE = 1 << 20  # bytes, at most
+SMALLEST = 1 << 14  # bytes: each commit has its snapshot, and giving a segment up takes one
+SEGMENTS = 8  # at least, in the room that there is: only whole ones are given up
 
 
 @dataclass(slots=True)
@@ -66,8 +68,10 @@ class Found(NamedTuple):
 class Card:
     """The durable part of the journal. Methods raise OSError."""
 
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self, disk: Disk, room: int = SEGMENTS * SEGMENT_SIZE) -> None:
+        """`room` is the smallest bound of what may be there, in bytes."""
         self._disk = disk
+        self._segment_size = max(SMALLEST, min(SEGMENT_SIZE, room // SEGMENTS))
         self._files = NumberedFiles(disk, "segment")
         self._file: File | None = None
         self._number = 0
@@ -152,7 +156,7 @@ class Card:
         segment = self.segments[-1]
         segment.size += size
         segment.note(Span((pack.epoch, pack.stream), pack.first, pack.last) for pack in packs)
-        if segment.size >= SEGMENT_SIZE:
+        if segment.size >= self._segment_size:
             self.close()
 
     def read(self, name: str) -> list[Pack]:

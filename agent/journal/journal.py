@@ -78,7 +78,8 @@ class Journal:
         self._changed_at: int | None = None  # since when the card's snapshot is not up to date
         self._delivered: dict[tuple[str, Key], Ranges] = {}  # in this turn of the loop
         self._faults = Faults(log)
-        start_up = opening.open_both(young, card, clock, random, self._uplinks, limits.young_limit)
+        room = min([limits.limit, *quotas.values()])
+        start_up = opening.open_both(young, card, clock, random, self._uplinks, limits.young_limit, room)
         self._young, self._card = start_up.young, start_up.card
         self._state, self.epochs = start_up.state, start_up.epochs
         self._stock = Stock(self._state, self.epochs, self._card, self._uplinks)

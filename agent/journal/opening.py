@@ -48,10 +48,16 @@ class StartUp:
 
 
 def open_both(
-    young_disk: Disk, card_disk: Disk, clock: Clock, random: Random, uplinks: Sequence[str], young_limit: int
+    young_disk: Disk,
+    card_disk: Disk,
+    clock: Clock,
+    random: Random,
+    uplinks: Sequence[str],
+    young_limit: int,
+    room: int,
 ) -> StartUp:
     """Take up what is there; never fails: what cannot be read is a fault, and the journal starts without it."""
-    young, card = Young(young_disk, young_limit), Card(card_disk)
+    young, card = Young(young_disk, young_limit), Card(card_disk, room)
     faults: dict[Fault, str] = {}
     found = _load(card, faults)
     recovered = _recover(young, faults)
