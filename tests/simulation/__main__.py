@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from multiprocessing import Pool
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ class Verdict(NamedTuple):
     seconds: float  # simulated
     ends: str
     digest: str
+    reached: frozenset[str] = frozenset()  # what of all that could happen did
 
 
 def verdict(seed: int) -> Verdict:
@@ -37,7 +39,21 @@ def verdict(seed: int) -> Verdict:
     except Exception as error:  # noqa: BLE001 - a seed that breaks the simulation itself must not end the campaign
         return Verdict(seed, [f"{type(error).__name__}: {error}"], 0, 0.0, "", "")
     ends = " ".join(end.how for end in play.ends)
-    return Verdict(seed, faults, len(play.truth.measured), play.universe.now / 1e9, ends, play.universe.digest())
+    measured = len(play.truth.measured)
+    return Verdict(seed, faults, measured, play.universe.now / 1e9, ends, play.universe.digest(), _reached(play))
+
+
+def _reached(play: Play) -> frozenset[str]:
+    """Return what happened in a play: how runs ended, how disks failed, what the ledgers state."""
+    reached = play.reached | {f"a run ended by {end.how}" for end in play.ends}
+    reached |= {f"the card: {spell.how}" for spell in play.card_spells}
+    reached |= {f"tmpfs: {spell.how}" for spell in play.young_spells}
+    for broker in play.brokers():
+        for one in broker.city.records.values():
+            if one.name.stream == "ledger":
+                where = " for one uplink" if "uplink" in one.fields else ""
+                reached.add(f"the ledger: {one.fields['n']} {one.fields.get('why', '')}{where}")
+    return frozenset(reached)
 
 
 def main(arguments: list[str]) -> int:
@@ -75,10 +91,12 @@ def campaign(seeds: range) -> int:
     """Play all of them on both cores."""
     began = time.monotonic()
     failed, measured, simulated = 0, 0, 0.0
+    reached: Counter[str] = Counter()
     with Pool(CORES) as pool:
         for count, one in enumerate(pool.imap_unordered(verdict, seeds), 1):  # a week takes longer than many of an hour
             measured += one.measured
             simulated += one.seconds
+            reached.update(one.reached)
             if one.faults:
                 failed += 1
                 more = f" (and {len(one.faults) - 1} more)" if len(one.faults) > 1 else ""
@@ -92,6 +110,8 @@ def campaign(seeds: range) -> int:
         f"{measured} measurements in {simulated / 86_400:.1f} simulated days, "
         f"{took:.0f} s ({took / len(seeds):.2f} s a seed)"
     )
+    for what, count in sorted(reached.items()):
+        print(f"{count:6} seeds: {what}")
     return failed > 0
 
 

@@ -71,7 +71,8 @@ def _flood(play: Play, events: list[Arrived]) -> Iterator[str]:
     story: list[tuple[int, Arrived | Told]] = [
         (true_time(clocks[one.boot], one.boottime - ROUNDED), one) for one in events
     ]
-    story += [(true_time(clocks[one.boot], one.boottime), one) for one in (*levels, *play.city.told)]
+    story += [(true_time(clocks[one.boot], one.boottime), one) for one in levels]
+    story += [(true_time(clocks[told.boot], told.boottime), told) for told in play.city.told]
     story.sort(key=lambda entry: entry[0])
     stands: bool | None = False
     changed = -BEHIND

@@ -25,6 +25,7 @@ class SimulatedBroker:
 
     universe: Universe
     city: City
+    name: str = "broker"
     window: int = 20
     latency: float = 0.1  # seconds, the most there and the most back
     down: LinkFault | None = None  # why nobody gets through
@@ -36,7 +37,7 @@ class SimulatedBroker:
     former: SimulatedLink | None = None  # the last one that there was
 
     def __post_init__(self) -> None:
-        self.chance = self.universe.chance("broker")
+        self.chance = self.universe.chance(self.name)
 
     @asynccontextmanager
     async def connect(self, will: Will | None) -> AsyncIterator[SimulatedLink]:

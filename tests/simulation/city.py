@@ -68,7 +68,7 @@ class City:
             return []
         names = []
         head, *items = unpack(payload)
-        for number, fields in enumerate(items, head["v"]):
+        for number, fields in zip(_numbers(head), items, strict=True):
             name = Name(head["epoch"], head["stream"], number)
             names.append(name)
             one = Arrived(name, lane, head["boot"], head["boottime"] + fields.get("t", 0.0), fields, sent)
@@ -87,7 +87,8 @@ class City:
         if topic.rpartition("/")[2] not in PACKED:
             return []
         head, *items = unpack(payload)
-        return [Name(head["epoch"], head["stream"], head["v"] + at) for at in range(len(items))]
+        assert len(items) <= head["last"] - head["v"] + 1
+        return [Name(head["epoch"], head["stream"], number) for number in _numbers(head)]
 
     def note_refusal(self, names: list[Name]) -> None:
         """Note that the agent was told that these were refused."""
@@ -102,9 +103,14 @@ class City:
         self.acked = {name: at for name, at in self.acked.items() if how != "power" and at < now - MOMENT}
 
 
+def _numbers(head: dict[str, Any]) -> list[int]:
+    runs = head.get("numbers", [[head["v"], head["last"]]])
+    return [number for first, last in runs for number in range(first, last + 1)]
+
+
 def standing(health: dict[str, Any]) -> dict[str, str]:
     """Return the alarms that stand by a health document: their names by id."""
-    return {id_: name for device in health["devices"].values() for id_, name in device["alarms"].items()}
+    return {id_: name for device in health["devices"].values() for id_, name in device.get("alarms", {}).items()}
 
 
 def _name(series: Series, number: int) -> Name:

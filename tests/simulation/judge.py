@@ -21,7 +21,7 @@ SETTLES = 0.02  # seconds after which a tip counts
 
 def judge(play: Play) -> list[str]:
     """Return everything that is wrong; an empty list is a good verdict."""
-    judges = (_never, _waiting, _dates, _order, _numbers, losses, alarms, _rain)
+    judges = (_never, _waiting, _dates, _order, _numbers, _partner, losses, alarms, _rain)
     return [fault for one in judges for fault in one(play)]
 
 
@@ -81,16 +81,37 @@ def _backwards(before: Name, now: Name) -> bool:
 
 def _numbers(play: Play) -> Iterator[str]:
     """From 1 to the last known number of each series, each came or is in the ledger."""
-    for series, account in play.city.receiver.accounts.items():
-        known = Ranges([*account.received, *account.given_up])
-        last = max((end for _, end in known), default=0)
-        if account.lost_from is not None:
-            last = min(last, account.lost_from - 1)
-        for gap in known.gaps(1, last):
-            yield f"{series.epoch} {series.stream}: numbers {gap} neither came nor are accounted for"
+    for broker in play.brokers():
+        for series, account in broker.city.receiver.accounts.items():
+            known = Ranges([*account.received, *account.given_up, *account.left_out])
+            last = max((end for _, end in known), default=0)
+            if account.lost_from is not None:
+                last = min(last, account.lost_from - 1)
+            for gap in known.gaps(1, last):
+                yield f"{broker.name}: {series.epoch} {series.stream}: {gap} neither came nor are accounted for"
     for one in play.city.records.values():
         if one.fields["n"] == "damaged":  # nothing here damages what had reached the card
             yield f"the ledger speaks of damage: {one.fields}"
+
+
+def _partner(play: Play) -> Iterator[str]:
+    """What a partner has is what the city has, as far as it is his, and all of that but what the ledger gives up."""
+    if play.partner is None:
+        return
+    uplink, city = play.config.uplinks["partner"], play.partner.city
+    for one in city.records.values():
+        of = one.fields["n"].partition("/")[0].partition(":")[0]
+        if one.name.stream in {"telemetry", "alarm"} and of not in (uplink.devices or ()):
+            yield f"the partner got {one.name} {one.fields}, which is not his"
+    accounts = {(series.epoch, series.stream): account for series, account in city.receiver.accounts.items()}
+    for one in play.city.records.values():
+        epoch, stream, number = one.name
+        of = one.fields["n"].partition("/")[0].partition(":")[0]
+        if stream != "telemetry" or of not in (uplink.devices or ()) or one.name in city.records:
+            continue
+        account = accounts.get((epoch, stream))
+        if account is None or not account.given_up.covers(number, number):
+            yield f"the partner never got {one.name} {one.fields}, nor an entry of the ledger on it"
 
 
 # --- what is kept ----------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from tests.simulation.ports import (
     Socket,
     Water,
 )
-from tests.simulation.scenario import HUSH, QUIET, configuration, shape_of, troubles
+from tests.simulation.scenario import HUSH, QUIET, configuration, shape_of, special, special_troubles, troubles
 from tests.simulation.truth import Truth
 from tests.simulation.universe import SECOND, Dead, Universe
 from tests.simulation.world import Manager, SimulatedRandom, SimulatedWorld
@@ -65,7 +65,7 @@ class Play:
         self.universe = universe = Universe(seed)
         chance = universe.chance("scenario")
         self.shape = shape_of(chance)
-        self.config = configuration(chance, self.shape)
+        self.config = special(configuration(chance, self.shape), universe)
         self.thinned = {
             f"{name}/{quantity}"
             for name, device in self.config.devices.items()
@@ -77,6 +77,10 @@ class Play:
         self.broker = SimulatedBroker(
             universe, self.city, window=chance.choice([2, 5, 20, 20, 20]), latency=chance.choice([0.01, 0.1, 1.0])
         )
+        # The second uplink's: a partner that is given a part. Most seeds have none.
+        self.partner = (
+            SimulatedBroker(universe, City(universe), name="partner") if len(self.config.uplinks) > 1 else None
+        )
         self.card = WatchedDisk(self, "card")
         self.young = WatchedDisk(self, "young", volatile=True)
         self.quiet_since: int | None = None
@@ -86,6 +90,8 @@ class Play:
         self.card_spells: list[Spell] = []
         self.young_spells: list[Spell] = []
         self._fatal = 0  # at which of the disks' operations from now the agent dies; 0: at none
+        self.fatal_start = 0  # at which of its operations the next start dies; 0: at none
+        self.reached: set[str] = set()  # of what is seldom
         self._how = ""
         self._stop: asyncio.Event | None = None
         self._agent: Agent | None = None
@@ -118,7 +124,7 @@ class Play:
 
     def schedule(self, chance: Random) -> list[Trouble]:
         """Return what goes wrong."""
-        return troubles(chance, self.seconds, self.universe.seed)
+        return troubles(chance, self.seconds, self.universe.seed) + special_troubles(self.universe, self.seconds)
 
     # --- the machine -----------------------------------------------------------------------------------------------
 
@@ -156,11 +162,14 @@ class Play:
             card=self.card,
             serial=SimulatedSerial(self.sockets, self.clock),
             pins=SimulatedGpio(self.contacts, self.clock),
-            brokers={"city": self.broker},
+            brokers={"city": self.broker, **({"partner": self.partner} if self.partner is not None else {})},
             manager=Manager(),
         )
         loop = SimulatedLoop(universe, self.clock, self._delays)
         universe.tell("agent starts", f"{number} {self.clock.boot}")
+        if self.fatal_start:
+            self._how, self._fatal, self.fatal_start = "power", self.fatal_start, 0
+            self.reached.add("power cut in the first moments of a start")
         with suppress(Dead):
             loop.run(self._be_agent(world))
         self._stop = self._agent = None
@@ -168,7 +177,8 @@ class Play:
         self.ends.append(End(self._how, universe.now, self.truth.power))
         universe.dying = False
         universe.tell("agent ends", self._how)
-        self.city.forget_acks(self._how, universe.now)
+        for broker in self.brokers():
+            broker.city.forget_acks(self._how, universe.now)
         self._leave()
         if self._how == "power":
             self._lose_power()
@@ -185,13 +195,18 @@ class Play:
 
     def _leave(self) -> None:
         """What the process held is free."""
-        if self.broker.link is not None:
-            self.broker.link.hang_up()
+        for broker in self.brokers():
+            if broker.link is not None:
+                broker.link.hang_up()
         for socket in self.sockets.values():
             socket.port = None
         for contact in self.contacts.values():
             contact.line = None
         self.meter.forget()
+
+    def brokers(self) -> list[SimulatedBroker]:
+        """Return those that there are."""
+        return [self.broker] if self.partner is None else [self.broker, self.partner]
 
     def _lose_power(self) -> None:
         chance = self._chance
@@ -278,8 +293,11 @@ class Play:
         self.broker.refused.clear()
         self.broker.lose_next, self.broker.withhold_next = "", False
         self.broker.drop()
+        if self.partner is not None:
+            self.partner.down = None
+            self.partner.drop()
         self.stall = 0.0
-        self._fatal = 0
+        self._fatal = self.fatal_start = 0
         self.card.heal()
         self.young.heal()
         self.card_well()
@@ -298,7 +316,9 @@ class Play:
 
     def _end(self) -> None:
         """End as soon as nothing waits, or when it has had its time."""
-        self.waiting = sum(self._agent._journal.status().waiting["city"].values()) if self._agent is not None else None
+        self.waiting = None
+        if self._agent is not None:
+            self.waiting = sum(sum(one.values()) for one in self._agent._journal.status().waiting.values())
         if self.waiting and self.universe.now < (self.seconds + QUIET + PATIENCE) * SECOND:
             self.universe.after(1.0, self._end)
             return

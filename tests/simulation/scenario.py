@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from random import Random
 
     from agent.config.model import Config
+    from tests.simulation.broker import SimulatedBroker
     from tests.simulation.play import Play
+    from tests.simulation.universe import Universe
 
 QUIET = 200.0  # seconds at the end in which nothing goes wrong, and everything must come to an end
 HUSH = 60.0  # seconds of it in which the devices still speak
@@ -101,6 +103,26 @@ def configuration(chance: Random, shape: Shape) -> Config:
     return replace(config, journal=replace(config.journal, young_limit=young_limit))
 
 
+def special(config: Config, universe: Universe) -> Config:
+    """Make the configuration of some seeds special, by chance of its own: the others stay what they were."""
+    chance = universe.chance("special")
+    journal = config.journal
+    match universe.seed % 16:
+        case 4:
+            limit = chance.choice([12, 24, 48]) * 1024
+            journal = replace(journal, limit=limit, young_limit=min(limit, journal.young_limit))
+        case 6 | 14:
+            partner = replace(
+                config.uplinks["city"],
+                id="partner",
+                devices=("level-1", *chance.choice([(), ("panic-1",)])),
+                alarms=chance.random() < 0.5,
+                quota=chance.choice([8, 16, 4096]) * 1024,
+            )
+            return replace(config, uplinks={**config.uplinks, "partner": partner})
+    return replace(config, journal=journal)
+
+
 # --- troubles --------------------------------------------------------------------------------------------------------
 
 Trouble = tuple[float, "Callable[[Play], None]"]  # seconds from the beginning, and what happens
@@ -135,6 +157,70 @@ def troubles(chance: Random, seconds: float, seed: int) -> list[Trouble]:
             at = chance.uniform(0, seconds)
             drawn += [(at + after, call) for after, call in kind(chance)]
     return sorted(drawn, key=lambda one: one[0])
+
+
+def special_troubles(universe: Universe, seconds: float) -> list[Trouble]:
+    """Draw what goes wrong in the seeds that are special."""
+    chance = universe.chance("special troubles")
+    begin, end = seconds * chance.uniform(0, 0.2), seconds * chance.uniform(0.6, 0.95)
+
+    def away(play: Play, *, broker: SimulatedBroker | None) -> None:
+        if broker is not None:
+            play.universe.tell("outage", f"of {broker.name}")
+            broker.down = LinkFault.UNREACHABLE
+            broker.drop()
+
+    def back(broker: SimulatedBroker | None) -> None:
+        if broker is not None:
+            broker.down = None
+
+    match universe.seed % 16:
+        case 4:
+            return [
+                (begin, lambda play: away(play, broker=play.broker)),
+                (end, lambda play: back(play.broker)),
+            ]
+        case 6 | 14:
+            return [
+                (begin, lambda play: away(play, broker=play.partner)),
+                (end, lambda play: back(play.partner)),
+            ]
+        case 12:
+            moments = [chance.randint(1, 40) for _ in range(3)]
+            return [
+                *_both_refuse(chance, begin),
+                *(one for moment in moments for one in _cut_start(chance, moment, end)),
+            ]
+    return []
+
+
+def _both_refuse(chance: Random, at: float) -> list[Trouble]:
+    """Neither tmpfs nor the card takes anything."""
+
+    def begin(play: Play) -> None:
+        play.reached.add("young end and card refuse together")
+        play.young_trouble("full")
+        play.young.capacity = play.young.used()
+        play.card_trouble("read_only")
+        play.card.read_only = True
+
+    def end(play: Play) -> None:
+        play.young.heal()
+        play.young_well()
+        play.card.heal()
+        play.card_well()
+
+    return [(at, begin), (at + chance.uniform(5, 60), end)]
+
+
+def _cut_start(chance: Random, moment: int, until: float) -> list[Trouble]:
+    """Kill the agent, and cut the power at one of the first operations of the start that follows."""
+
+    def begin(play: Play) -> None:
+        play.fatal_start = moment
+        play.kill(0)
+
+    return [(chance.uniform(0, until), begin)]
 
 
 def _moment(chance: Random) -> int:

@@ -9,8 +9,10 @@ from tests.simulation.bugs import BUGS, FOUND
 
 
 @pytest.mark.parametrize("name", BUGS)
-def test_a_planted_bug_is_found(name):
+def test_a_planted_bug_is_found(name, tmp_path_factory):
+    known = tmp_path_factory.getbasetemp().parent / "clean"  # shared by the workers
+    known.mkdir(exist_ok=True)
     found = subprocess.run(
-        [sys.executable, "-m", "tests.simulation.bugs", name], check=False, capture_output=True, text=True
+        [sys.executable, "-m", "tests.simulation.bugs", name, known], check=False, capture_output=True, text=True
     )
     assert found.returncode == FOUND, found.stdout + found.stderr
