@@ -69,7 +69,7 @@ BUGS = {
         "            self._file.sync()\n",
         "            try:\n                self._file.sync()\n"
         "            except OSError:\n                self._file.sync()\n",
-        **POWER_AND_CARD,
+        first=113,
     ),
     "what the page cache gives back believed": Bug(
         "agent.journal.stock",
