@@ -26,6 +26,9 @@ INTERVALS = (60.0, 600.0, 3600.0)  # seconds until a trouble that lasts is told 
 QUEUED_LINES = 1000  # that wait while the reader stalls
 LONGEST_VALUE = 2000  # characters; a line must fit into journald's own limit of a line
 
+# A command that has not asked for events shows none: without this Python prints the bare names of some by itself.
+logging.getLogger(ROOT).addHandler(logging.NullHandler())
+
 _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.NOTSET, 7))
 
 

@@ -15,7 +15,7 @@ from tests.simulation.play import Play
 
 CORES = 2
 SHOWN = 8  # faults of a seed that is replayed
-PROGRESS = 100  # seeds between two lines of progress: a campaign that is cut off has said how far it came
+PROGRESS = 20  # seeds between two lines of progress: a campaign that is cut off has said how far it came
 
 
 class Verdict(NamedTuple):

@@ -57,6 +57,12 @@ def bring(root, source, *arguments, **options):
     return roadside("journal", "import", source, "--root", root, *arguments, **options)
 
 
+async def test_what_it_says_is_for_people_alone(root, broken):
+    done = bring(root, broken.card.path)
+    assert done.returncode == 0
+    assert "journal_" not in done.stdout + done.stderr
+
+
 def telemetry(root):
     """Return how many readings wait in a root, and how many ledger entries."""
     young = root / "run/roadside/young"
