@@ -122,8 +122,13 @@ class Card:
         )
 
     def take_up(self, found: Found) -> None:
-        """Have the segments that were found; what was written meanwhile comes behind them."""
-        self.segments = [*found.segments, *self.segments]
+        """Have the segments that were found, also in place of those that could not be read.
+
+        What was written meanwhile comes behind them.
+        """
+        new = {segment.name: segment for segment in found.segments}
+        known = [new.pop(segment.name, segment) for segment in self.segments]
+        self.segments = [*new.values(), *known]
 
     def write(self, commit: Commit) -> tuple[str, int]:
         """Put one commit on the medium and return the segment's name and the bytes written.

@@ -46,6 +46,8 @@ URGENT_GAP = 0.25  # seconds between two commits: the first alarm is written at 
 # Seconds within which progress and kept values reach the card although nothing else has to. What a power cut takes of
 # progress is sent twice.
 SNAPSHOT_EVERY = 60.0
+# Seconds until segments that could not be read at the start are tried again: it may take long, and commits wait for it.
+LOOK_AGAIN_EVERY = 300.0
 
 # Looked up once: CPython 3.11 takes 0.4 us to find a member of an enumeration, and each append needs these.
 _APPEND, _ALARM = Kind.APPEND, Stream.ALARM
@@ -85,7 +87,9 @@ class Journal:
         self._stock = Stock(self._state, self.epochs, self._card, self._uplinks)
         if start_up.found is not None:
             self._stock.take_up(start_up.found)
-        self._is_unread = start_up.found is None  # the card
+        self._look_again_at: int | None = 0  # for what could not be read of the card; None: all could be
+        if start_up.found is not None:
+            self._note_unread(start_up.found)
         self._late = 0  # how often it was read only after the start
         self._keeping = Keeping(
             self._young,
@@ -388,27 +392,37 @@ class Journal:
             changed_at, self._changed_at = self._changed_at, None
             if not await self._committing.write(clean=clean):
                 self._changed_at = changed_at
-        if self._is_unread and not clean and await self._look_again():
+        if self._is_to_look_again() and not clean and await self._look_again():
             await self._committing.write()
         self._looked_at = dict(self._state.next)
         if not clean:  # which might give up more, and say so behind the last commit
             await self._tidying.tidy()
 
+    def _note_unread(self, found: Found) -> None:
+        again_at = self.clock.boottime() + int(LOOK_AGAIN_EVERY * 1e9)
+        self._look_again_at = again_at if found.unreadable else None
+
+    def _is_to_look_again(self) -> bool:
+        return self._look_again_at is not None and self.clock.boottime() >= self._look_again_at
+
     async def _look_again(self) -> bool:
-        """Take up what is on a card that could not be read at the start; returns whether that succeeded."""
-        own = {segment.name for segment in self._card.segments}
+        """Take up what of the card could not be read at the start; returns whether there is any of it."""
+        known = {segment.name for segment in self._card.segments if not segment.unreadable}
         try:
-            found = await self._committing.call(self._card.load, own)
+            found = await self._committing.call(self._card.load, known)
         except OSError as error:
             self._faults.put(Fault.CARD, str(error))
             return False
-        self._is_unread = False
+        self._note_unread(found)
+        listed = {segment.name for segment in self._card.segments}
+        if found.segments and all(segment.unreadable and segment.name in listed for segment in found.segments):
+            return False
         self.close_packs()
         self._keep_delivered()
         if damage := opening.damage_of(found, self._state):
             self._faults.put(Fault.DAMAGED, "; ".join(damage))
         here = dict(self._stock.all_present())
-        ledger = opening.take_up(found, self._state, here, self._uplinks, self.clock.boottime())
+        ledger = opening.take_up(found, self._state, here, self._uplinks, self.clock.boottime(), late=True)
         opening.add_epochs(self.epochs, found)
         self._card.take_up(found)
         self._stock.take_up(found)

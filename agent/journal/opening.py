@@ -83,11 +83,11 @@ def open_both(
 
 
 def take_up(
-    found: Found, state: State, here: Mapping[Key, Ranges], uplinks: Sequence[str], now: int
+    found: Found, state: State, here: Mapping[Key, Ranges], uplinks: Sequence[str], now: int, *, late: bool = False
 ) -> list[LedgerEntry]:
     """Add to a state what was found on the card; returns what the ledger has to say of it.
 
-    `here`: the numbers that are there besides.
+    `here`: the numbers that are there besides. `late`: it could not be read at the start, other segments perhaps could.
     """
     ended = [*found.before, found.state] if found.state is not None else []
     before = {uplink for one in ended for uplink in one.done}
@@ -105,8 +105,8 @@ def take_up(
         for key, ranges in segment.spans.items():
             state.take_back(key, ranges)  # of a segment that could not be read then, and can be now
             present.setdefault(key, Ranges()).update(ranges)
-    ledger += _missing(present, state, ended, uplinks, (before if state.blind else known, known), now)
-    if not found.unreadable:
+    ledger += _missing(present, state, ended, uplinks, (before if state.blind or late else known, known), now)
+    if not (found.unreadable or late):
         # The card's own epoch stays until the card knows this one: a start that reads it again says no loss twice.
         state.forget_all_but({key for key, ranges in present.items() if ranges}, {one.epoch for one in [state, *ended]})
     return ledger

@@ -190,13 +190,14 @@ class Stock:
 
     def leave_segment(self, segment: Segment) -> None:
         """Note that a segment of the card, already forgotten there, is gone."""
+        is_unsure = any(one.unreadable for one in self._card.segments)  # more of the same may come to light
         for key, ranges in segment.spans.items():
             held = self._held(key)
             held.update(self._on_card(key))
             for one in ranges:
                 for first, last in held.gaps(*one):
                     self._present[key].remove(first, last)
-            if key[0] != self._state.epoch and not self._present[key]:
+            if key[0] != self._state.epoch and not self._present[key] and not is_unsure:
                 self._state.forget(key)
 
     def lose(self, missing: Mapping[Key, Ranges]) -> list[tuple[Key, int, int]]:

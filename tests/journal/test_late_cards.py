@@ -4,10 +4,12 @@ import asyncio
 import errno
 
 from agent.host.disk import Folder
+from agent.journal.journal import LOOK_AGAIN_EVERY
 from agent.journal.pack import Lane
 from agent.readings import Stream
 from tests.journal.packs import drain, values
-from tests.journal.test_losses import ledger, whole_ledger
+from tests.journal.test_losses import ledger, said, whole_ledger
+from tests.simulation.disk import FOREVER, SimulatedDisk
 
 
 class Asleep(Folder):
@@ -170,3 +172,66 @@ async def test_a_card_that_holds_nothing_is_no_loss_when_it_answers(bench):
     assert journal.status().faults == {}
     assert await City(journal).take_all() == [0, 1]
     assert ledger(journal) == []
+
+
+async def left_in_a_segment(bench):
+    """Leave readings in segments of an epoch each, and start while the first one cannot be read."""
+    bench.young, bench.card = SimulatedDisk(volatile=True), SimulatedDisk()
+    for count in (3, 2):
+        before = bench.open(pack_size=1)
+        before.append(Stream.TELEMETRY, bench.readings(count))
+        await before.commit()
+        bench.let_go()
+        for disk in (bench.young, bench.card):
+            disk.power_cut(newest)
+    bench.card.refuse("read", errno.EIO, name=bench.card.names()[0], times=FOREVER)
+    return bench.open(pack_size=1)
+
+
+def newest(count):
+    """Choose what was written last."""
+    return count - 1
+
+
+async def test_a_segment_that_could_not_be_read_at_the_start_goes_up_without_another_start(bench):
+    journal = await left_in_a_segment(bench)
+    city = City(journal)
+    assert await city.take_all() == [3, 4]
+    bench.clock.now += int(LOOK_AGAIN_EVERY * 1e9)
+    await journal.commit()
+    assert await city.take_all() == [3, 4]
+
+    bench.card.heal()
+    await journal.commit()
+    assert await city.take_all() == [3, 4]  # a card that tries hard to read holds everybody up: not at each commit
+    bench.clock.now += int(LOOK_AGAIN_EVERY * 1e9)
+    await journal.commit()
+
+    assert await city.take_all() == [3, 4, 0, 1, 2]
+    assert {one[0] for one in said(await whole_ledger(journal))} == {"lost"}
+
+
+async def test_what_had_been_delivered_is_neither_sent_nor_missed_when_a_segment_can_be_read_again(bench):
+    bench.young, bench.card = SimulatedDisk(volatile=True), SimulatedDisk()
+    before = bench.open(pack_size=1)
+    for _ in range(3):
+        before.append(Stream.TELEMETRY, bench.readings(2))
+        await before.commit()
+        before._card.close()
+    outbox = before.outbox("city")
+    for pack in drain(outbox, Lane.HISTORY)[:2]:
+        outbox.done(pack)
+    await before.close(5)
+    bench.let_go()
+    for disk in (bench.young, bench.card):
+        disk.power_cut(newest)
+    bench.card.refuse("read", errno.EIO, name=bench.card.names()[2], times=1)
+    journal = bench.open(pack_size=1)
+    city = City(journal)
+    assert await city.take_all() == []
+    await journal.commit()  # and what had been delivered is removed
+    bench.clock.now += int(LOOK_AGAIN_EVERY * 1e9)
+    await journal.commit()
+    assert await city.take_all() == [4, 5]
+    stated = said(await whole_ledger(journal))
+    assert [one for one in stated if one[0] == "damaged"] == [("damaged", "telemetry", 5, 6)]

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from agent import logs
 from agent.config.model import Journal as Limits
-from agent.journal.journal import Journal
+from agent.journal.journal import LOOK_AGAIN_EVERY, Journal
 from agent.journal.pack import Lane
 from agent.journal.status import Fault
 from agent.readings import AlarmEvent, Reading, Stream
@@ -429,6 +429,8 @@ class JournalMachine(RuleBasedStateMachine):
     def settle(self):
         """Deliver everything: what was appended has come, or the ledger accounts for it; what is durable has come."""
         self.well_again()
+        if any(segment.unreadable for segment in self.journal._card.segments):
+            self.clock.now += int(LOOK_AGAIN_EVERY * 1e9)
         self.commit_now()
         if self.journal._state.blind:  # the card could not be read when it began: the next start accounts for it
             self.death.left, self.again, self.doom = UNLIMITED, [], (False, 0)
