@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from agent.control import ControlError
@@ -33,7 +34,7 @@ def verb(
             raise ControlError(text.format(uplink=uplink, uplinks=", ".join(uplinks) or "-"))
         try:
             resent = await journal.resend(uplink, _wanted(request, clock))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise ControlError(_("cannot be understood: {error}").format(error=error)) from None
         except OSError as error:
             raise ControlError(_("the card cannot be read: {error}").format(error=error)) from None
@@ -54,7 +55,10 @@ def _wanted(request: dict[str, Any], clock: Clock) -> Numbers | int | None:
         first, last = map(int, request["numbers"])
         if not 0 < first <= last:
             raise ValueError(f"{first}-{last}")
-        return Numbers(str(request.get("epoch", "")), Stream(request.get("stream", "telemetry")), first, last)
+        epoch = str(request.get("epoch", ""))
+        if not re.fullmatch("|[0-9a-f]{16}", epoch):
+            raise ValueError(ascii(epoch[:40]))
+        return Numbers(epoch, Stream(request.get("stream", "telemetry")), first, last)
     if "since" in request:
         return clock.boottime() - round(float(request["since"]) * 1e9)
     return None

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 FOLDER_MODE = 0o750  # the service and its group; readings can tell where people are
 FILE_MODE = 0o640
+FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class AppendingFile:
     """Implements `agent.seams.File`."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+        self._descriptor = os.open(path, FLAGS, FILE_MODE)
         self._length = 0
 
     def append(self, data: bytes) -> None:
@@ -60,8 +61,9 @@ class Folder:
         """Return the names of the files, sorted."""
         self._make()
         with os.scandir(self.path) as entries:
-            # Hidden: what a power cut in the middle of `replace` left behind.
-            return sorted(entry.name for entry in entries if entry.is_file() and not entry.name.startswith("."))
+            # Hidden: what a power cut in the middle of `replace` left behind. A link is no file of ours.
+            plain = (entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+            return sorted(name for name in plain if not name.startswith("."))
 
     def read(self, name: str) -> bytes:
         """Return the whole file."""

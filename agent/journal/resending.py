@@ -52,7 +52,9 @@ class Resending:
             for one in ranges:
                 for first, last in here.gaps(*one):
                     resent.gone.setdefault(key, Ranges()).add(first, last)
-                for first, last in Ranges([one]).common(here).common(self._state.done_by(uplink, key)):
+                # Not `done_by`, which makes what is not there: an epoch of nobody leaves no trace.
+                done = self._state.done.get(uplink, {}).get(key, Ranges())
+                for first, last in Ranges([one]).common(here).common(done):
                     resent.again.setdefault(key, Ranges()).add(first, last)
         for key, again in resent.again.items():
             for first, last in again:

@@ -170,3 +170,38 @@ async def test_all_of_the_last_minutes_can_be_asked_for(socket):
 async def test_what_cannot_be_done_is_told(socket, wish, told):
     with pytest.raises(ControlError, match=told):
         await ask(socket, {"do": "resend"} | wish)
+
+
+async def test_an_epoch_that_was_never_here_leaves_no_trace(bench):
+    journal = bench.open()
+    await delivered(journal, bench, 3)
+    before = journal.status()
+    resent = await journal.resend("city", Numbers("00000000deadbeef", Stream.TELEMETRY, 1, 9))
+    assert not resent.again
+    assert [list(ranges) for ranges in resent.gone.values()] == [[(1, 9)]]
+    await journal.commit()
+    assert journal.status().faults == before.faults == {}
+    bench.let_go()
+    journal = bench.open()
+    assert "00000000deadbeef" not in journal.epochs
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"numbers": [1, 5], "epoch": "\udcff"},
+        {"numbers": [1, 5], "epoch": "ab" * 30_000},
+        {"since": 1e308},
+        {"since": float("nan")},
+        {"numbers": [5, 1]},
+        {"numbers": 7},
+    ],
+)
+async def test_what_cannot_be_meant_is_refused_and_harms_nothing(bench, request_):
+    journal = bench.open()
+    await delivered(journal, bench, 3)
+    with pytest.raises(ControlError, match="cannot be understood"):
+        await verb(journal, ["city"], bench.clock)({"uplink": "city"} | request_)
+    journal.append(Stream.TELEMETRY, bench.readings(2))
+    await journal.commit()
+    assert journal.status().faults == {}

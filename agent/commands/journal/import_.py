@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from agent.journal.inspect import Inspection
 
 REFUSED = 1
+NOT_ALL = 2
 ALREADY_RUNNING = 75  # EX_TEMPFAIL of sysexits(3): it can be done once the agent has been stopped
 COMMIT_WITHIN = 60.0  # seconds: a card may stall, and nobody waits for a watchdog here
 
@@ -181,8 +182,13 @@ async def _import(old: Source, config: Config, paths: Paths) -> int:
         raise click.ClickException(_("the last commit failed ({error}); repeat the command").format(
             error=faults[Fault.CARD.value]
         ))  # fmt: skip
-    click.echo(_summary(cargo))
-    return 0
+    unread = [file for file in (*old.found.card, *old.found.young) if file.unreadable]
+    if unread:
+        text = _("files that could not be read: {count}. What is in them has not been brought; keep the old card")
+        click.echo(text.format(count=len(unread)), err=True)
+    if any(cargo.numbers.values()) or not unread:
+        click.echo(_summary(cargo))
+    return NOT_ALL if unread else 0
 
 
 def _check_room(cargo: Cargo, used: int, free: int, config: Config) -> None:

@@ -26,7 +26,7 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     """Return the first and the last number."""
     if value is None:
         return None
-    match = re.fullmatch(r"(\d+)(?:-(\d+))?", value)
+    match = re.fullmatch(r"([0-9]{1,18})(?:-([0-9]{1,18}))?", value)
     if match is None:
         raise click.BadParameter(_("write numbers such as 1200 or 1200-1300"), ctx=ctx, param=parameter)
     return [int(match[1]), int(match[2] or match[1])]
@@ -34,7 +34,7 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) 
 
 @click.command(help=_("Have the running agent send again what it still has; exit status 2 if some of it is gone."))
 @click.option("--uplink", required=True, metavar="NAME", help=_("The uplink whose receiver lost something."))
-@click.option("--since", type=click.FloatRange(min=0), metavar="MIN", help=_("What was made in the last minutes."))
+@click.option("--since", type=click.FloatRange(0, 1e6), metavar="MIN", help=_("What was made in the last minutes."))
 @click.option("--numbers", callback=_numbers, metavar="FIRST-LAST", help=_("What has these numbers."))
 @click.option(
     "--stream", type=click.Choice(["telemetry", "alarm", "anchor", "ledger"]), default="telemetry", show_default=True,
@@ -46,6 +46,8 @@ def command(uplink: str, since: float | None, numbers: list[int] | None, stream:
     """Ask for it, and print what comes of it."""
     if since is not None and numbers is not None:
         raise click.UsageError(_("use either --since or --numbers, not both"))
+    if numbers is None and (epoch or stream != "telemetry"):
+        raise click.UsageError(_("--stream and --epoch say which --numbers are meant: give those too"))
     request: dict[str, Any] = {"do": "resend", "uplink": uplink}
     if since is not None:
         request["since"] = since * 60
