@@ -200,7 +200,8 @@ async def test_another_client_takes_the_client_id(serve: Callable[..., Server], 
     protocol = server.protocols[0]
     async with linked(server, protocol) as first, linked(server, protocol):
         async with asyncio.timeout(WITHIN):
-            assert (await first.lost).fault is LinkFault.CLOSED  # none of them says why
+            # Most do not say why; mosquitto does from 2.0.21 at the latest, and did not in 2.0.11.
+            assert (await first.lost).fault in {LinkFault.CLOSED, LinkFault.TAKEN_OVER}
 
 
 @SERVERS
