@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 GROUP = "roadside.drivers"
 
 TABLE = {
-    "a02yyuw": "drivers.a02yyuw:DRIVER",
-    "button": "drivers.button:DRIVER",
-    "line": "drivers.line:DRIVER",
-    "nmea": "drivers.nmea:DRIVER",
-    "plantower": "drivers.plantower:DRIVER",
-    "rain_gauge": "drivers.rain_gauge:DRIVER",
-    "sdm120": "drivers.sdm120:DRIVER",
-    "siren": "drivers.siren:DRIVER",
+    "a02yyuw": "drivers.devices.a02yyuw:DRIVER",
+    "button": "drivers.devices.button:DRIVER",
+    "line": "drivers.devices.line:DRIVER",
+    "nmea": "drivers.devices.nmea:DRIVER",
+    "plantower": "drivers.devices.plantower:DRIVER",
+    "rain_gauge": "drivers.devices.rain_gauge:DRIVER",
+    "sdm120": "drivers.devices.sdm120:DRIVER",
+    "siren": "drivers.devices.siren:DRIVER",
 }
 
 

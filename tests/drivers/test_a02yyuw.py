@@ -1,8 +1,8 @@
 import pytest
 
-from drivers.a02yyuw import DRIVER, Settings, quantities
 from drivers.checksums import sum8
 from drivers.contract import FaultKind, Reason
+from drivers.devices.a02yyuw import DRIVER, Settings, quantities
 from tests.drivers.feeding import decode, faults, fed, values
 
 # Recorded from an A01NYUB (esphome/issues, 5182).

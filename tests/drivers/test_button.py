@@ -1,5 +1,5 @@
-from drivers.button import DRIVER, Settings
 from drivers.contract import Measurement
+from drivers.devices.button import DRIVER, Settings
 from tests.drivers.feeding import lived
 
 

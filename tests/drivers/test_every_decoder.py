@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers import a02yyuw, line, nmea, plantower
 from drivers.contract import Decoder, Fault, Item
+from drivers.devices import a02yyuw, line, nmea, plantower
 from tests.drivers.feeding import decode, fed, measurements
 
 pytestmark = pytest.mark.parametrize("name", ["plantower", "a02yyuw", "nmea", "line"])

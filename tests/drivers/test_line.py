@@ -1,7 +1,7 @@
 import pytest
 
 from drivers.contract import FaultKind, Reason
-from drivers.line import DRIVER, Settings, quantities
+from drivers.devices.line import DRIVER, Settings, quantities
 from tests.drivers.feeding import decode, faults, values
 
 MAXBOTIX = r"R(?P<water_distance>\d{4})"

@@ -1,7 +1,7 @@
 import pytest
 
 from drivers.contract import FaultKind, Reason, TimeFix
-from drivers.nmea import DRIVER, NOISE_LIMIT, Settings
+from drivers.devices.nmea import DRIVER, NOISE_LIMIT, Settings
 from tests.drivers.feeding import decode, faults, values
 
 # Recorded from receivers (ntpsec/gpsd@46977fa, test/daemon/*.log).

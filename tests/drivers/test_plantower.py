@@ -1,7 +1,7 @@
 import pytest
 
 from drivers.contract import FaultKind, Reason
-from drivers.plantower import DRIVER, Settings
+from drivers.devices.plantower import DRIVER, Settings
 from tests.drivers.feeding import decode, faults, values
 
 # Recorded from a PMS5003 (avaldebe/PyPMS@45c3bf0, tests/captured_data/PMSx003.hexdump): frames and PM1, PM2.5, PM10.

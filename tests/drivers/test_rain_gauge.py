@@ -1,7 +1,7 @@
 import pytest
 
 from drivers.contract import Fault, FaultKind, Measurement, Reason
-from drivers.rain_gauge import DRIVER, STUCK_AFTER, Settings
+from drivers.devices.rain_gauge import DRIVER, STUCK_AFTER, Settings
 from tests.drivers.feeding import lived
 
 # Closed for 65 ms and bouncing for 0.1 ms, as measured on a common gauge (karwendel4.de, wind and rain sensor).

@@ -30,7 +30,7 @@ def added(tmp_path, monkeypatch):
 
 GOOD = """
 from dataclasses import dataclass, replace
-from drivers.plantower import DRIVER
+from drivers.devices.plantower import DRIVER
 DRIVER = replace(DRIVER, name="dust")
 NAMELESS = replace(DRIVER, name="other")
 NUMBER = 7
@@ -102,6 +102,6 @@ def test_an_added_driver_does_not_take_the_place_of_our_own(added):
 
 
 def test_naming_the_drivers_loads_none():
-    code = "import sys; from drivers import registry; registry.names(); print('drivers.nmea' in sys.modules)"
+    code = "import sys; from drivers import registry; registry.names(); print('drivers.devices.nmea' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -1,8 +1,8 @@
 import struct
 
 from drivers.contract import FaultKind, Reason
+from drivers.devices.sdm120 import DRIVER, Settings
 from drivers.modbus import framed
-from drivers.sdm120 import DRIVER, Settings
 from tests.drivers.feeding import answered, faults, values
 
 # What an SDM on address 3 said (esphome/issues, 3912): register, bytes.

@@ -1,5 +1,5 @@
 from drivers.contract import Measurement
-from drivers.siren import DRIVER, Settings
+from drivers.devices.siren import DRIVER, Settings
 
 ON = Measurement("on", value=True)
 OFF = Measurement("on", value=False)

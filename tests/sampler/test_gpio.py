@@ -9,8 +9,8 @@ from agent.readings import AlarmEvent
 from agent.sampler.edges import watch
 from agent.sampler.output import Sounding, drive
 from agent.sampler.supervise import supervise
-from drivers import rain_gauge, siren
 from drivers.contract import PortError, PortFault
+from drivers.devices import rain_gauge, siren
 from drivers.ports.scripted import ScriptedGpioPorts, ScriptedInput, ScriptedOutput
 from tests.sampler.bench import device, on_bench, passes
 

@@ -1,0 +1,1 @@
+"""The devices that Roadside can read, one file a family."""
