@@ -200,6 +200,14 @@ class Help(NamedTuple):
     unit: str = ""
 
 
+class Wire(NamedTuple):
+    """One wire between the device and the Pi."""
+
+    pin: str  # as the device's maker calls it
+    to: str  # one of drivers/wiring.py
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
     """One row of what Roadside can read: use one of the four subclasses."""
@@ -212,7 +220,8 @@ class Driver:
     warm_up: float = 0.0  # seconds after power-on during which values are not to be trusted
     event: bool = False  # True: readings go up as they happen and repeats are not "stuck"
     alarms: Sequence[str] = ()  # quantities (booleans) that are alarms in themselves: raised when true
-    wiring: str = ""
+    wiring: Sequence[Wire] = ()
+    notes: Sequence[str] = ()  # what a technician must know: voltages, settings in the device, what it cannot tell
     source: str = ""  # datasheet and section the numbers come from
 
 

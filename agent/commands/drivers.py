@@ -66,6 +66,14 @@ def _description(driver: Driver) -> Iterator[str]:
     yield f"{driver.name}: {_(driver.title)}"
     yield ""
     yield from _columns([(label, text) for label, text in _facts(driver) if text])
+    if driver.wiring:
+        yield ""
+        yield _("Wiring")
+        yield from _indented(_columns([(_(wire.pin), _(wire.to), _(wire.note)) for wire in driver.wiring]))
+    if driver.notes:
+        yield ""
+        yield _("Mind")
+        yield from _indented([_(note) for note in driver.notes])
     yield ""
     yield _("Measures")
     measured = [(name, unit, _title(name)) for name, unit in _measured(driver).items()]
@@ -135,7 +143,6 @@ def _facts(driver: Driver) -> Iterator[tuple[str, str]]:
         yield _("Connection"), _("GPIO input")
     elif isinstance(driver, OutputDriver):
         yield _("Connection"), _("GPIO output")
-    yield _("Wiring"), _(driver.wiring)
     yield _("Silent after"), _("{seconds:g} s without a value").format(seconds=driver.silent_after)
     yield _("Warm-up"), _("{seconds:g} s").format(seconds=driver.warm_up) if driver.warm_up else ""
     yield _("Alarm when true"), ", ".join(driver.alarms)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from drivers.checksums import sum8
-from drivers.contract import N_, Help, Interval, ListeningDriver, Measurement, Reason, SerialLine
+from drivers.contract import N_, Help, Interval, ListeningDriver, Measurement, Reason, SerialLine, Wire
 from drivers.framing import FrameDecoder, Framing
 from drivers.quantities import unit
+from drivers.wiring import GND, OPEN, RXD, V3
 
 HEAD = b"\xff"
 SIZE = 4
@@ -81,6 +82,12 @@ DRIVER = ListeningDriver(
     line=SerialLine(9600),
     make=decoder,
     silent_after=30.0,
-    wiring=N_("red to 3.3 V, black to GND, white (TX) to RXD; yellow (RX) stays open: filtered values"),
+    wiring=(
+        Wire(N_("red"), V3),
+        Wire(N_("black"), GND),
+        Wire(N_("white, TX"), RXD),
+        Wire(N_("yellow, RX"), OPEN, N_("open it sends filtered values")),
+    ),
+    notes=(N_("Fed with 5 V its TX is at 5 V: feed it with 3.3 V, or put a divider in front of RXD"),),
     source="DFRobot SEN0311; ranges: A02YYUW 0.03 to 4.5 m, A01NYUB 0.28 to 7.5 m, ME007YS 0.28 to 4.5 m",
 )

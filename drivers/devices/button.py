@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from drivers.contract import N_, InputDriver, Item, Measurement
+from drivers.contract import N_, InputDriver, Item, Measurement, Wire
 from drivers.debounce import Debounce, Level
 from drivers.quantities import always
 from drivers.settings import Active, Hold, Pin, Pull, Report
+from drivers.wiring import GND, PIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,5 +74,9 @@ DRIVER = InputDriver(
     silent_after=900.0,
     event=True,
     alarms=("pressed",),
-    wiring=N_('contact between the pin and GND; for one that is closed at rest set active = "high"'),
+    wiring=(
+        Wire(N_("one side of the contact"), PIN),
+        Wire(N_("the other side"), GND),
+    ),
+    notes=(N_('For a contact that is closed at rest set active = "high"'),),
 )

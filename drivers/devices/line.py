@@ -27,8 +27,10 @@ from drivers.contract import (
     Measurement,
     Reason,
     SerialLine,
+    Wire,
 )
 from drivers.quantities import QUANTITIES
+from drivers.wiring import GND, RXD
 
 LINE_END = re.compile(rb"[\r\n]")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -203,5 +205,9 @@ DRIVER = ListeningDriver(
     quantities=quantities,
     line=SerialLine(9600),
     make=LineDecoder,
-    wiring=N_("TX of the device to RXD (3.3 V), or a USB adapter; RS-232 levels need a converter"),
+    wiring=(
+        Wire(N_("TX"), RXD, N_("3.3 V levels only; or a USB adapter")),
+        Wire(N_("GND"), GND),
+    ),
+    notes=(N_("RS-232 levels need a converter"),),
 )

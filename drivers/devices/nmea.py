@@ -13,8 +13,9 @@ from pynmeagps import VALNONE, NMEAMessage, NMEAReader
 from pynmeagps.exceptions import NMEAMessageError, NMEAParseError, NMEATypeError
 
 from drivers.checksums import xor8
-from drivers.contract import N_, Fault, FaultKind, Item, ListeningDriver, Measurement, Reason, SerialLine, TimeFix
+from drivers.contract import N_, Fault, FaultKind, Item, ListeningDriver, Measurement, Reason, SerialLine, TimeFix, Wire
 from drivers.quantities import always
+from drivers.wiring import GND, RXD, V3
 
 LONGEST = 128  # bytes of text in a sentence; the standard says 82 in all, but receivers do not keep to it
 SENTENCE = re.compile(rb"\$[ -#%%-~]{0,%d}(\r?\n)?" % LONGEST)  # printable characters, but no other "$"
@@ -149,6 +150,11 @@ DRIVER = ListeningDriver(
     line=SerialLine(9600),
     make=lambda _: Decoder(),
     silent_after=30.0,
-    wiring=N_("TX of the receiver to RXD (3.3 V), or a USB receiver; u-blox M9 and M10 start with 38400 Bd"),
+    wiring=(
+        Wire(N_("VCC"), V3),
+        Wire(N_("GND"), GND),
+        Wire(N_("TX"), RXD, N_("or a USB receiver")),
+    ),
+    notes=(N_("u-blox M9 and M10 start with 38400 Bd"),),
     source="NMEA 0183 4.11",
 )

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from struct import Struct
 
 from drivers.checksums import sum16
-from drivers.contract import N_, ListeningDriver, Measurement, Reason, SerialLine
+from drivers.contract import N_, ListeningDriver, Measurement, Reason, SerialLine, Wire
 from drivers.framing import FrameDecoder, Framing
 from drivers.quantities import always
+from drivers.wiring import GND, OPEN, RXD, V5
 
 HEAD = b"\x42\x4d"
 LENGTH_OF_DATA = 28  # the length field counts what follows it: 13 words and the sum
@@ -64,6 +65,12 @@ DRIVER = ListeningDriver(
     make=lambda _: FrameDecoder(FRAMING),
     silent_after=30.0,
     warm_up=30.0,  # manual, circuit attentions: stable data comes 30 s after the fan was started
-    wiring=N_("PMS5003: pin 1 (VCC) to 5 V, pin 2 to GND, pin 5 (TXD, 3.3 V) to RXD; SET and RESET stay open"),
+    wiring=(
+        Wire(N_("1, VCC"), V5, N_("the fan needs 5 V")),
+        Wire(N_("2, GND"), GND),
+        Wire(N_("5, TXD"), RXD, N_("3.3 V, no divider needed")),
+        Wire(N_("3, SET; 6, RESET"), OPEN),
+    ),
+    notes=(N_("The pin numbers are those of the PMS5003"),),
     source="Plantower PMS5003 series data manual, appendix I",
 )

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from drivers.contract import N_, Fault, FaultKind, Help, InputDriver, Interval, Item, Measurement, Reason
+from drivers.contract import N_, Fault, FaultKind, Help, InputDriver, Interval, Item, Measurement, Reason, Wire
 from drivers.debounce import Debounce, Level
 from drivers.quantities import always
 from drivers.settings import Active, Hold, Pin, Pull, Report
+from drivers.wiring import GND, PIN
 
 SPACING = 0.1  # seconds; a bucket cannot fill and tip again so soon, it swings back
 STUCK_AFTER = 60.0  # seconds; a bucket passes its contact in a fraction of a second
@@ -114,6 +115,10 @@ DRIVER = InputDriver(
     make=RainGauge,
     silent_after=900.0,
     event=True,
-    wiring=N_("the two wires of the contact to the pin and GND; over long cables add 1 kilohm in series and 100 nF"),
+    wiring=(
+        Wire(N_("one wire of the contact"), PIN),
+        Wire(N_("the other wire"), GND),
+    ),
+    notes=(N_("Over long cables add 1 kilohm in series and 100 nF from the pin to GND"),),
     source="SparkFun/Argent 0.2794 mm, Davis metric 0.2 mm, TE525MM 0.1 mm; hold as in Sutron loggers (15 ms)",
 )

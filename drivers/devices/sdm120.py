@@ -9,9 +9,10 @@ from struct import unpack_from
 from typing import NamedTuple
 
 from drivers import modbus
-from drivers.contract import N_, Item, Measurement, Poll, PollingDriver, Reason, SerialLine
+from drivers.contract import N_, Item, Measurement, Poll, PollingDriver, Reason, SerialLine, Wire
 from drivers.quantities import always
 from drivers.settings import ModbusAddress
+from drivers.wiring import A, B
 
 REGISTERS = {  # quantity -> first of its two input registers
     "voltage": 0x0000,
@@ -86,6 +87,10 @@ DRIVER = PollingDriver(
     line=SerialLine(2400),
     every=10.0,
     make=Sdm120,
-    wiring=N_("terminals A and B of the meter to A and B of the RS-485 adapter; 120 ohms at both ends of the line"),
+    wiring=(
+        Wire(N_("A"), A),
+        Wire(N_("B"), B),
+    ),
+    notes=(N_("120 ohms between A and B at both ends of the line"),),
     source="Eastron SDM120 Modbus protocol implementation, input registers",
 )

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from drivers.contract import N_, Help, Interval, Item, Measurement, OutputDriver
+from drivers.contract import N_, Help, Interval, Item, Measurement, OutputDriver, Wire
 from drivers.quantities import always
 from drivers.settings import Active, Pin, Report
+from drivers.wiring import GND, PIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,5 +70,9 @@ DRIVER = OutputDriver(
     make=Siren,
     silent_after=900.0,
     event=True,
-    wiring=N_("pin to the input of a relay board; a pull-down resistor keeps it off while the Pi starts"),
+    wiring=(
+        Wire(N_("input of the relay board"), PIN),
+        Wire(N_("GND"), GND),
+    ),
+    notes=(N_("A pull-down resistor keeps it off while the Pi starts"),),
 )
