@@ -20,6 +20,7 @@ from agent.readings import Stream
 from agent.sampler.listen import listen
 from agent.sampler.pipeline import Pipeline
 from agent.sampler.poll import Bus, ask_once, poll
+from agent.sampler.quarantine import Quarantine, guarded
 from agent.sampler.supervise import supervise
 from agent.timekeeper import Timekeeper
 from agent.uplink.publisher import Publisher
@@ -50,6 +51,7 @@ HEALTH_EVERY = 60.0  # seconds between two health documents while nothing change
 HEALTH_LOOK = 1.0  # seconds after which a change of any state is published
 GOODBYE_WITHIN = 2.0  # seconds for the publishers to see their last acknowledgements
 SECURE_WITHIN = 2.0  # seconds for the card to take the id of a command before it is begun
+OVERDUE = 30.0  # seconds by which the refinement of a device may be late before the watchdog is no longer fed
 COMMIT_WITHIN = 2.0  # seconds for the last commit; together below the 5 s within which a stop is over
 
 
@@ -92,6 +94,7 @@ class Agent:
             quotas={name: uplink.quota for name, uplink in config.uplinks.items() if uplink.quota is not None},
             log=logs.get("journal"),
         )
+        self._quarantine = Quarantine()
         self._recall()
         self._selections = {name: _selection(uplink) for name, uplink in config.uplinks.items() if uplink.filtered}
         self._pipelines = {name: self._pipeline(device) for name, device in config.devices.items()}
@@ -119,8 +122,14 @@ class Agent:
         if self._journal.kept("boot") == self._clock.boot:
             for device in self._config.devices:
                 self._take_up(f"withheld/{device}", partial(self._withheld.recall, device))
+            self._quarantine.recall(self._journal.kept("quarantine"), self._clock.boottime())
+        if (culprit := self._world.culprit) in self._config.devices:
+            self._quarantine.add(culprit, self._clock.boottime())
+            self._log.error("device_held_up_the_agent", device=culprit)
+        self._journal.keep("quarantine", self._quarantine.memory())
         self._journal.keep("boot", self._clock.boot)
         self._journal.keep("gateway", self._config.gateway.id)  # so that a card that is carried home says whose it is
+        self._journal.identify()
 
     def _take_up(self, name: str, take: Callable[[Any], None]) -> None:
         """Take up a kept value; one of another shape, of another version perhaps, must not end the start."""
@@ -222,7 +231,10 @@ class Agent:
 
     def _samplers(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """Return, by device, the work that its supervisor keeps going."""
-        return {name: self._sampler(pipeline) for name, pipeline in self._pipelines.items()}
+        return {
+            name: guarded(self._sampler(pipeline), pipeline, self._quarantine, self._clock, self._world.crumb)
+            for name, pipeline in self._pipelines.items()
+        }
 
     def _sampler(self, pipeline: Pipeline) -> Callable[[], Awaitable[None]]:
         device = pipeline.device
@@ -460,11 +472,18 @@ class Agent:
             publisher.publish_document(topic, payload, retain=retain)
 
     async def _feed_watchdog(self) -> None:
-        """Tell systemd that the loop turns. Being offline, or a card that stalls, is no reason to be killed."""
+        """Tell systemd that the loop turns and that each device's silence would be noticed.
+
+        Being offline, or a card that stalls, is no reason to be killed.
+        """
         within = self._manager.watchdog()
         while True:
             await asyncio.sleep(within / 3 if within else 3600.0)
-            self._manager.notify("WATCHDOG=1")
+            late = [name for name, pipeline in self._pipelines.items() if pipeline.overdue() > OVERDUE]
+            if late:
+                self._log.error("refinement_overdue", devices=",".join(late))
+            else:
+                self._manager.notify("WATCHDOG=1")
 
 
 def _part(uplink: str, selection: Selection, document: Mapping[str, Any]) -> bytes:

@@ -55,6 +55,23 @@ def read_settled(kept: object) -> dict[str, dict[str, int]]:
     return {epoch: dict(by_stream) for epoch, by_stream in kept.items()}
 
 
+def read_ranges(kept: object) -> dict[str, dict[str, list[list[int]]]]:
+    """Return runs of numbers, each a first and a last, by epoch and stream: what an import could not read."""
+    if not isinstance(kept, dict):
+        raise ValueError(f"not ranges by epoch: {kept!r:.80}")
+    for by_stream in kept.values():
+        if not isinstance(by_stream, dict) or not all(map(_are_ranges, by_stream.values())):
+            raise ValueError(f"not ranges by stream: {by_stream!r:.80}")
+    return kept
+
+
+def _are_ranges(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, list) and len(one) == 2 and all(type(n) is int for n in one) and 0 < one[0] <= one[1]
+        for one in value
+    )
+
+
 def _rows(kept: object) -> list[object]:
     if not isinstance(kept, list):
         raise ValueError(f"not rows: {kept!r:.80}")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.journal.state import State, encode, restore
-from agent.memories import read_anchors, read_boots, read_numbers, read_settled
+from agent.memories import read_anchors, read_boots, read_numbers, read_ranges, read_settled
 from agent.refine.memory import from_json
 from agent.timekeeper import Timekeeper
 from agent.withheld import Withheld
@@ -24,7 +24,7 @@ values = rubbish | rows
 fields = [name for name in State("0" * 16, "b" * 32).__slots__ if name != "kept"] + ["kept"]
 
 
-@pytest.mark.parametrize("read", [read_anchors, read_boots, read_numbers, read_settled, from_json])
+@pytest.mark.parametrize("read", [read_anchors, read_boots, read_numbers, read_ranges, read_settled, from_json])
 @given(value=values)
 def test_any_json_is_read_or_refused(read, value):
     with suppress(ValueError):
@@ -70,6 +70,7 @@ def test_what_is_right_is_read():
     assert read_boots([["b", 7]]) == [("b", 7)]
     assert read_numbers({"rain": 1.2}) == {"rain": 1.2}
     assert read_settled({"e": {"alarm": 3}}) == {"e": {"alarm": 3}}
+    assert read_ranges({"e": {"alarm": [[1, 3]]}}) == {"e": {"alarm": [[1, 3]]}}
 
 
 @pytest.mark.parametrize("kept", [7, [], {"level": "much"}, {"level": float("nan")}, {"level": [1]}, {"level": True}])

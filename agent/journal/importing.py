@@ -3,13 +3,14 @@
 Epochs, numbers and boots stay what they were, so that a receiver that has a part of it already drops doubles and can
 prove the rest complete. Packs are carried in the order of their numbers, each commit with what was delivered of them:
 whenever it is cut off, what has been carried is a whole journal, and the next import goes on behind it. That it is
-finished, and what will never come, is said at the end, as one.
+finished, and what will never come, is said at the end, as one. What was damaged then may be whole in a better copy: it
+is remembered, and another import brings it after all.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from agent.journal.inspect import UnsoundError, body_of
@@ -17,7 +18,7 @@ from agent.journal.opening import lost
 from agent.journal.packing import weight
 from agent.journal.ranges import Ranges
 from agent.journal.state import LEDGERED
-from agent.memories import read_anchors, read_settled
+from agent.memories import read_anchors, read_ranges, read_settled
 from agent.readings import LedgerEntry, Stream
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ T = TypeVar("T")
 
 BATCH = 256 << 10  # bytes
 IMPORTED = "imported"  # kept: by epoch and stream, the number up to which an import has settled everything
+UNREAD = "imported_unread"  # kept: by epoch and stream, what of that was damaged
 
 
 class CarryingError(Exception):
@@ -62,6 +64,12 @@ class Import:
         self._card = card
         self._sound: dict[Key, Ranges] = defaultdict(Ranges)
         self._settled = _or_none(read_settled, journal.kept(IMPORTED)) or {}
+        self._unread = {
+            (epoch, stream): Ranges(by_stream[stream.value])
+            for epoch, by_stream in (_or_none(read_ranges, journal.kept(UNREAD)) or {}).items()
+            for stream in Stream
+            if stream.value in by_stream
+        }
         self.cargo = Cargo()
 
     def plan(self) -> Cargo:
@@ -69,9 +77,15 @@ class Import:
         for pack in self._packs():
             self._sound[pack.epoch, pack.stream].add(pack.first, pack.last)
         self._credit()
+        regained = {key: self._sound[key].common(unread) for key, unread in self._unread.items()}
+        for key, ranges in regained.items():
+            self._journal.take_back(key, ranges)
         for pack in self._packs():
             key = (pack.epoch, pack.stream)
-            if pack.last > self._settled_of(key) and self._journal.lacks(pack):
+            is_new = pack.last > self._settled_of(key)
+            if not is_new and key in regained:
+                is_new = regained[key].shared(Ranges([(pack.first, pack.last)])) > 0
+            if is_new and self._journal.lacks(pack):
                 before = self.cargo.numbers[key].count()
                 self.cargo.numbers[key].add(pack.first, pack.last)
                 if self.cargo.numbers[key].count() > before:
@@ -96,6 +110,7 @@ class Import:
         `names` are the values of single devices that make sense here; one that has begun anew here stays as it is.
         """
         entries = [*self._damaged(), *self._lost()]
+        self._note_unread(entries)
         with self._journal.together():
             for entry in entries:
                 self._journal.state_in_ledger(entry)
@@ -166,6 +181,11 @@ class Import:
             if state is None or uplink not in state.done:
                 for key, ranges in self._sound.items():
                     self._journal.credit(uplink, key, ranges.gaps(1, max(last for _, last in ranges)))
+        for key in self._sound:
+            # What an earlier import has settled and is not here has gone up, or the ledger has said what became of it.
+            here = Ranges([*self._journal.present(key), *self._unread.get(key, ())])
+            for uplink in self._uplinks if self._settled_of(key) > 0 else ():
+                self._journal.credit(uplink, key, here.gaps(1, self._settled_of(key)))
 
     def _damaged(self) -> Iterator[LedgerEntry]:
         """Name the numbers that an uplink waits for and that cannot be read."""
@@ -192,7 +212,23 @@ class Import:
             return
         for entry in lost(state, self._journal.clock.boottime()):
             if entry.first - 1 > self._settled_of((entry.epoch, Stream(entry.stream))):
-                yield entry
+                yield replace(entry, why="damaged") if self._found.end_unread else entry
+
+    def _note_unread(self, damaged: Sequence[LedgerEntry]) -> None:
+        """Remember what was damaged, here or in what was brought before, and what of that has come by now."""
+        for key, ranges in self._unread.items():
+            for first, last in self._sound[key]:
+                ranges.remove(first, last)
+        for entry in damaged:
+            if entry.kind == "damaged":
+                ranges = self._unread.setdefault((entry.epoch, Stream(entry.stream)), Ranges())
+                ranges.add(entry.first, entry.last)
+        kept: dict[str, dict[str, list[list[int]]]] = {}
+        for (epoch, stream), ranges in self._unread.items():
+            if ranges:
+                kept.setdefault(epoch, {})[stream.value] = [list(one) for one in ranges]
+        if kept or self._journal.kept(UNREAD) is not None:
+            self._journal.keep(UNREAD, kept or None)
 
     def _settled_of(self, key: Key) -> int:
         """Return the number up to which an earlier import has settled an epoch and stream; -1 if there was none."""

@@ -19,7 +19,7 @@ from agent.journal.numbered import NumberedFiles
 from agent.journal.opening import Recovered
 from agent.journal.packing import OpenPack, decode_packs
 from agent.journal.ranges import Ranges
-from agent.journal.state import LEDGERED, State
+from agent.journal.state import IDENTITY, LEDGERED, State
 from agent.readings import Anchor, Stream
 from agent.timekeeper import Dated, date_by
 
@@ -52,6 +52,7 @@ class SeenFile:
     unsound: list[Pack] = field(default_factory=list)
     unknown: int = 0  # records of kinds that this version does not know
     unreadable: str = ""  # what the system said
+    ends_damaged: bool = False  # nothing good stands behind the damage
 
     @property
     def is_damaged(self) -> bool:
@@ -80,6 +81,7 @@ class Inspection:
     epochs: list[str] = field(default_factory=list)  # oldest first
     state: State | None = None  # None: there is no snapshot that could be read
     present: dict[Key, Ranges] = field(default_factory=lambda: defaultdict(Ranges))
+    end_unread: bool = False  # the last commits of the card are damaged: up to which number there were any is not known
     _young_packs: list[Pack] = field(default_factory=list)
     _used: dict[Key, int] = field(default_factory=lambda: defaultdict(int))  # the last number that was given out
     _anchors: dict[str, dict[int, Anchor]] = field(default_factory=lambda: defaultdict(dict))  # by boot and boottime
@@ -89,6 +91,11 @@ class Inspection:
         """The gateway whose journal it is; None: nothing in it says so."""
         gateway = self.state.kept.get("gateway") if self.state is not None else None
         return gateway if isinstance(gateway, str) else None
+
+    @property
+    def identity(self) -> object:
+        """What this journal and its copies alone keep, see `IDENTITY`; None: nothing in it says so."""
+        return self.state.kept.get(IDENTITY) if self.state is not None else None
 
     def uplinks(self) -> list[str]:
         """Return the uplinks that the journal knows of."""
@@ -163,6 +170,7 @@ class Inspection:
                 for pack in _packs_of(one):
                     self._note(file, pack, thorough=thorough)
             committed.end_segment()
+            self.end_unread = file.ends_damaged
         self.epochs = committed.epochs
         for pack, number in recovered.packs():
             note_epochs(self.epochs, pack.epoch, [])
@@ -274,16 +282,19 @@ def _files(disk: Disk | None, suffix: str) -> Iterator[tuple[int, SeenFile, list
             raise
         except OSError as error:
             file.unreadable = str(error)
+            file.ends_damaged = True
             data = b""
         file.size = len(data)
         for found in scan(data):
             if isinstance(found, Frame):
                 frames.append(found)
                 file.unknown += found.kind not in KINDS
+                file.ends_damaged = False
             elif number == numbers[-1] and is_cut(data, found):
                 file.cut = found.size
             else:
                 file.damaged.append(found)
+                file.ends_damaged = True
         yield number, file, frames
 
 

@@ -22,7 +22,7 @@ from agent.journal.packing import encode_append, encode_packs, start
 from agent.journal.ranges import Ranges
 from agent.journal.resending import Resending
 from agent.journal.spare import Spare
-from agent.journal.state import LEDGERED
+from agent.journal.state import IDENTITY, LEDGERED
 from agent.journal.status import Fault, Faults, JournalStatus
 from agent.journal.stock import Stock
 from agent.journal.tidying import Bounds, Tidying
@@ -200,6 +200,12 @@ class Journal:
         self._keeping.look()  # here and not at every append: it asks the system
         self._announce()
 
+    def identify(self) -> str:
+        """Return what tells this journal and its copies from all others, which is made up the first time."""
+        if self.kept(IDENTITY) is None:
+            self.keep(IDENTITY, self._state.epoch)
+        return str(self.kept(IDENTITY))
+
     # --- what goes out ---------------------------------------------------------------------------------------------
 
     def outbox(self, uplink: str) -> Outbox:
@@ -339,6 +345,14 @@ class Journal:
         """Take over what an uplink has delivered of an epoch of another journal."""
         for first, last in ranges:
             self._done(uplink, key, first, last)
+
+    def present(self, key: Key) -> Ranges:
+        """Return which numbers of an epoch and stream are here."""
+        return self._stock.present(key)
+
+    def take_back(self, key: Key, ranges: Iterable[tuple[int, int]]) -> None:
+        """Take numbers back that the ledger gave up: they can be read now, in another copy."""
+        self._state.take_back(key, ranges)
 
     def lacks(self, pack: Pack) -> bool:
         """Return whether a pack of another journal is needed: not here, not given up, and not delivered by all."""

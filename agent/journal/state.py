@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, Stream]  # an epoch and one of its streams
 LEDGERED = ""  # stands for an uplink: the numbers that the ledger accounts for, which nobody will ever be given
+IDENTITY = "journal"  # kept: the first epoch that a journal had, which tells it and its copies from all others
 
 
 @dataclass(slots=True)

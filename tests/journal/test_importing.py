@@ -201,12 +201,68 @@ async def test_damage_is_stated_once_with_its_numbers_and_costs_nothing_else(ben
     assert [(one["n"], one["first"], one["last"]) for one in stated] == [("damaged", 3, 4)]
 
 
-def damage(bench, which):
-    """Flip a bit in one of the commits."""
+async def test_what_was_damaged_in_one_copy_is_brought_from_a_better_one(bench, replacement):
+    old = bench.open()
+    for _ in range(3):
+        old.append(Stream.TELEMETRY, bench.readings(2))
+        await old.commit()
+    await old.close(5.0)
+    taken_home(bench)
+    [name] = bench.card.names()
+    whole = bench.card.read(name)
+    damage(bench, 2)
+    await bring(bench, replacement)
+    assert telemetry(await delivered(replacement)) == [0, 1, 4, 5]
+    replacement.open()  # and forgets what has been delivered
+    replacement.let_go()
+    (bench.card.path / name).write_bytes(whole)
+
+    cargo, entries = await bring(bench, replacement)
+
+    assert (cargo.count(Stream.TELEMETRY), entries) == (2, [])
+    packs = await delivered(replacement)
+    assert telemetry(packs) == [2, 3]
+    assert [one for one in ledger(packs) if one["n"] == "damaged"] == []
+    cargo, entries = await bring(bench, replacement)
+    assert (cargo.count(*Stream), entries) == (0, [])
+
+
+async def test_where_the_end_is_damaged_no_power_cut_is_stated_and_a_better_copy_brings_the_rest(bench, replacement):
+    old = bench.open()
+    for _ in range(3):
+        old.append(Stream.TELEMETRY, bench.readings(2))
+        await old.commit()
+    await old.close(5.0)
+    taken_home(bench)
+    [name] = bench.card.names()
+    whole = bench.card.read(name)
+    damage(bench, 3, 4)  # the last one, which says that the agent stopped in order
+
+    _, entries = await bring(bench, replacement)
+
+    assert {(one.kind, one.why) for one in entries} == {("lost", "damaged")}
+    assert next(one.first for one in entries if one.stream == "telemetry") == 5
+    assert telemetry(await delivered(replacement)) == [0, 1, 2, 3]
+    replacement.open()  # and forgets what has been delivered
+    replacement.let_go()
+    (bench.card.path / name).write_bytes(whole)
+
+    cargo, entries = await bring(bench, replacement)
+
+    assert cargo.count(Stream.TELEMETRY) == 2
+    assert [(one.kind, one.why, one.stream, one.first) for one in entries] == [("lost", "restart", "telemetry", 7)]
+    packs = await delivered(replacement)
+    assert telemetry(packs) == [4, 5]
+    assert [one["n"] for one in ledger(packs)] == ["lost"]
+
+
+def damage(bench, *which):
+    """Flip a bit in some of the commits."""
     path = bench.card.path / bench.card.names()[-1]
     data = bytearray(path.read_bytes())
     sizes = [len(frames.frame(one.kind, one.payload)) for one in frames.scan(bytes(data))]
-    data[sum(sizes[: which + 1]) - 1] ^= 1
+    for one in which:
+        data[sum(sizes[: one + 1]) - 1] ^= 1
     path.write_bytes(data)
 
 

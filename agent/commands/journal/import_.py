@@ -159,8 +159,14 @@ async def _import(old: Source, config: Config, paths: Paths) -> int:
         faults = journal.status().faults
         if Fault.CARD.value in faults:
             raise CarryingError(faults[Fault.CARD.value])
-        if journal.status().epoch in old.found.epochs:
-            raise click.ClickException(_("this is a copy of the journal of this gateway itself"))
+        journal.keep("gateway", config.gateway.id)
+        if old.found.identity == journal.identify() or journal.status().epoch in old.found.epochs:
+            raise click.ClickException(
+                _(
+                    "this is a copy of the journal of this gateway itself: what is in it has gone up, is here, or is "
+                    "in the ledger. If you know better, take the readings out with roadside journal export"
+                )
+            )
         work = Import(journal, list(config.uplinks), old.found, old.card)
         cargo = work.plan()
         _check_room(cargo, journal.status().card_bytes, card.free(), config)

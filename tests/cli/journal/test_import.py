@@ -165,6 +165,22 @@ def test_its_own_journal_is_refused(root, broken):
     assert "is the journal of this gateway itself" in result.stderr
 
 
+def test_a_copy_of_its_own_journal_is_refused_also_after_a_reboot(root, broken, tmp_path):
+    assert bring(root, broken.card.path).returncode == 0
+    shutil.copytree(root / "var/lib/roadside/journal", tmp_path / "copy")
+    shutil.rmtree(root / "run/roadside/young")  # the power was cut: another epoch begins
+    result = bring(root, tmp_path / "copy")
+    assert result.returncode == 1
+    assert "this is a copy of the journal of this gateway itself" in result.stderr
+    assert telemetry(root)[0] == 10
+
+
+def test_whose_journal_it_is_is_known_before_an_agent_has_run_on_the_replacement(root, broken):
+    assert bring(root, broken.card.path).returncode == 0
+    (root / "etc/roadside/gateway.toml").unlink()
+    assert "gateway: pkt-0042\n" in roadside("journal", "show", "--root", root).stdout
+
+
 def test_a_folder_without_a_journal_is_said_to_be_none(root, tmp_path):
     (tmp_path / "empty").mkdir()
     result = bring(root, tmp_path / "empty")
