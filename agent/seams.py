@@ -109,3 +109,11 @@ class Notifier(Protocol):
     def watchdog(self) -> float | None:
         """Return the seconds within which the manager wants to hear from us, or None."""
         ...
+
+
+class Crumb(Protocol):
+    """A memory that outlives the process, for what it was busy with."""
+
+    def put(self, device: bytes) -> None:
+        """Leave the id of a device behind; empty: busy with none. Cheap, and never raises."""
+        ...

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from agent.config.model import Uplink
     from agent.control import Verb
-    from agent.seams import Clock, Disk, Notifier, Random
+    from agent.seams import Clock, Crumb, Disk, Notifier, Random
     from agent.uplink.broker import Broker
     from drivers.contract import GpioPorts, SerialPorts
 
@@ -31,6 +31,16 @@ class World(Protocol):
     @property
     def manager(self) -> Notifier:
         """Whoever started the agent."""
+        ...
+
+    @property
+    def crumb(self) -> Crumb:
+        """Where to leave behind what the agent is busy with."""
+        ...
+
+    @property
+    def culprit(self) -> str:
+        """The device with which the last agent held itself up until its watchdog ended it; empty if none did."""
         ...
 
     @property

@@ -1,4 +1,7 @@
-"""`roadside safe`: switches off what a dead agent may have left on; systemd runs it whenever the agent has ended."""
+"""`roadside safe`: switches off what a dead agent may have left on, and notes how it ended.
+
+systemd runs it whenever the agent has ended (ExecStopPost=) and says in $SERVICE_RESULT how.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import click
 
 from agent import outputs
 from agent.commands import root_option
+from agent.host.breadcrumb import note_end
 from agent.host.disk import Folder
 from agent.host.environment import environment
 from agent.host.lock import TakenError, held
@@ -35,6 +39,7 @@ def command(root: Path) -> int:
     paths = Paths(root, environment())
     try:
         with held(paths.runtime):
+            note_end(paths.runtime, environment().get("SERVICE_RESULT", ""))
             return _make_all_safe(paths)
     except TakenError as error:
         text = _("the agent is running (process {process}), and its outputs are its own; nothing was done")

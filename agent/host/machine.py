@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent import control, logs
+from agent.host.breadcrumb import MappedCrumb, NoCrumb, culprit
 from agent.host.clock import SystemClock
 from agent.host.disk import Folder
 from agent.host.manager import ServiceManager
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from agent.config.model import Config, Uplink
     from agent.host.paths import Paths
+    from agent.seams import Crumb
     from drivers.ports.gpio import GpiozeroPorts
 
 
@@ -30,6 +32,8 @@ class Machine:
         self.clock = SystemClock(paths.root)
         self.random = SystemRandom()
         self.manager = ServiceManager(environment)
+        self.culprit = culprit(paths.runtime)
+        self.crumb = _crumb(paths.runtime)
         self.young = Folder(paths.runtime / "young")
         self.card = Patient(Folder(paths.under(config.journal.folder)))
         self.serial = PosixSerialPorts(paths.root)
@@ -70,3 +74,11 @@ class Machine:
         """Give back the GPIO lines, if there were any."""
         if self._gpio is not None:
             self._gpio.close()
+
+
+def _crumb(folder: Path) -> Crumb:
+    try:
+        return MappedCrumb(folder)
+    except OSError as error:
+        logs.get("agent").warning("no_breadcrumb", folder=folder, detail=str(error))
+        return NoCrumb()

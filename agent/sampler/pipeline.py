@@ -222,6 +222,15 @@ class Pipeline:
         self.faults["driver_failed"] += 1
         self._is_ill("quarantined", repr(error), trace=error)
 
+    def set_aside(self, seconds: float) -> None:
+        """Note that the device held up the whole agent, and is not sampled for so long."""
+        self._is_ill("quarantined", f"it held up the whole agent; it is tried again in {seconds / 60:.0f} min")
+
+    def overdue(self) -> float:
+        """Return for how many seconds something has been due that was not done: silence unnoticed, a mean not sent."""
+        due = self._refiner.due()
+        return 0.0 if due is None else max(0, self._clock.boottime() - due) / NANOSECONDS
+
     def _is_ill(self, trouble: str, text: str, *, trace: Exception | None = None, path: str | None = None) -> None:
         self.trouble, self.trouble_text, self.trouble_port = trouble, text, path or ""
         now = self._clock.boottime() / NANOSECONDS

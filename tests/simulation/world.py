@@ -30,6 +30,12 @@ class SimulatedWorld:
     pins: SimulatedGpio
     brokers: Mapping[str, SimulatedBroker]
     manager: Manager
+    culprit: str = ""
+
+    @property
+    def crumb(self) -> Crumb:
+        """Return a memory that nobody reads."""
+        return Crumb()
 
     def gpio(self) -> SimulatedGpio:
         """Return the pins."""
@@ -73,3 +79,10 @@ class Manager:
     def watchdog(self) -> float | None:
         """Return that nobody waits."""
         return None
+
+
+class Crumb:
+    """Implements `agent.seams.Crumb`."""
+
+    def put(self, device: bytes) -> None:
+        """Forget it."""
