@@ -1,12 +1,14 @@
 """The outbox of an uplink whose receiver is given a part: what is left out is still accounted for, number by number.
 
 Numbers of which nothing is left cost no message of their own: the next pack of the stream that goes up covers them,
-too. Only where none comes for a while, one message without records covers them all.
+too. Only where none comes for a while, or older numbers would be known later than newer ones, messages without records
+cover them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +53,8 @@ class FilteredOutbox:
         self._left_out: defaultdict[_Key, Ranges] = defaultdict(Ranges)
         self._origins: dict[_Identity, Pack] = {}  # of what was taken and is not the whole pack
         self._due: dict[Lane, deque[Pack]] = {lane: deque() for lane in Lane}
+        self._on_the_way: defaultdict[_Key, Ranges] = defaultdict(Ranges)  # what was returned, or is due, covers these
+        self._newest: defaultdict[_Key, float] = defaultdict(float)  # number that was returned
         self._callbacks: list[Callable[[], None]] = []
         self._timer: asyncio.TimerHandle | None = None
 
@@ -72,7 +76,8 @@ class FilteredOutbox:
         for _ in range(AT_ONCE):
             pack = self._outbox.next(lane)
             if pack is None:
-                return None
+                self._cover_older(lane)
+                return self._due[lane].popleft() if self._due[lane] else None
             given = self._selection.of(pack)
             if given.numbers == ():
                 self._leave_out(pack)
@@ -90,6 +95,7 @@ class FilteredOutbox:
         if origin is not None:
             self._outbox.done(origin)
         self._left_out[pack.epoch, pack.stream].remove(pack.first, pack.last)
+        self._on_the_way[pack.epoch, pack.stream].remove(pack.first, pack.last)
         self._remember()
 
     def rewind(self) -> None:
@@ -97,11 +103,13 @@ class FilteredOutbox:
         were_due = self._timer is None
         self._origins.clear()
         self._outbox.rewind()
+        self._take_back_due()
         if were_due:
             self._cover()
 
     def demote(self, pack: Pack) -> None:
         """Give back a live pack that has waited too long."""
+        self._on_the_way[pack.epoch, pack.stream].remove(pack.first, pack.last)
         self._outbox.demote(self._origins.pop(_identity(pack), pack))
 
     def age(self, pack: Pack) -> float:
@@ -115,15 +123,21 @@ class FilteredOutbox:
 
     def _give(self, given: Pack, pack: Pack) -> Pack:
         """Have a pack cover also what was left out right before it."""
-        first = next((one for one, last in self._left_out[pack.epoch, pack.stream] if last == pack.first - 1), None)
+        key = (pack.epoch, pack.stream)
+        first = next((one for one, last in self._left_out[key] if last == pack.first - 1), None)
         if first is not None:
             given = covering(given, first, pack.last)
+            self._on_the_way[key].add(first, pack.last)
+        self._newest[key] = max(self._newest[key], pack.last)
         if given is not pack:
             self._origins[_identity(given)] = pack
         return given
 
     def _leave_out(self, pack: Pack) -> None:
-        self._left_out[pack.epoch, pack.stream].add(pack.first, pack.last)
+        key = (pack.epoch, pack.stream)
+        self._left_out[key].add(pack.first, pack.last)
+        if pack.boot != self._clock.boot:
+            self._newest[key] = math.inf  # its epoch has ended with its boot: no pack will cover the last of it
         self._remember()  # before the journal forgets it: what is neither kept nor there would be missing for ever
         self._outbox.done(pack)
         if self._timer is None:
@@ -141,12 +155,29 @@ class FilteredOutbox:
 
     def _cover(self) -> None:
         """Make messages without records for all that was left out and is not covered yet."""
+        self._take_back_due()
+        for key, ranges in self._left_out.items():
+            for first, last in ranges:
+                self._cover_alone(key, first, last)
+
+    def _cover_older(self, lane: Lane) -> None:
+        """Do so at once for what is older than numbers that the receiver knows, and stands before no pack to come."""
+        for key, ranges in self._left_out.items():
+            if _LANES.get(key[1]) is lane:
+                for first, last in ranges:
+                    if last < self._newest[key] and not self._on_the_way[key].covers(first, last):
+                        self._cover_alone(key, first, last)
+
+    def _cover_alone(self, key: _Key, first: int, last: int) -> None:
+        epoch, stream = key
+        now = self._clock.boottime()
+        self._due[_LANES[stream]].append(covers_alone(stream, epoch, self._clock.boot, now, first, last))
+        self._on_the_way[key].add(first, last)
+
+    def _take_back_due(self) -> None:
         for lane in self._due.values():
             lane.clear()
-        for (epoch, stream), ranges in self._left_out.items():
-            for first, last in ranges:
-                now = self._clock.boottime()
-                self._due[_LANES[stream]].append(covers_alone(stream, epoch, self._clock.boot, now, first, last))
+        self._on_the_way.clear()
 
     def _announce(self) -> None:
         for callback in self._callbacks:

@@ -286,6 +286,22 @@ def test_what_is_given_covers_what_was_left_out_before_it_and_no_message_is_spen
     virtual.run(hour())
 
 
+def test_old_numbers_are_accounted_for_as_soon_as_newer_ones_are_known(folder):
+    async def minute() -> None:
+        partner = Partner(folder, uplink(id="partner", devices=("level-1",)))
+        partner.append(Stream.TELEMETRY, [Reading("air-1", "pm1", partner.bench.clock.now, 1.0)] * 3)
+        partner.outbox.rewind()  # which makes history of it
+        partner.append(Stream.TELEMETRY, [Reading("level-1", "pm1", partner.bench.clock.now, 1.0)] * 3)
+        live = partner.outbox.next(Lane.LIVE)
+        assert (live.first, live.last) == (4, 6)
+        history = partner.outbox.next(Lane.HISTORY)
+        assert (history.first, history.last, history.numbers) == (1, 3, ())
+        assert partner.outbox.next(Lane.HISTORY) is None
+        partner.bench.let_go()
+
+    virtual.run(minute())
+
+
 def test_a_long_backlog_that_is_not_for_the_partner_holds_nobody_up(folder):
     async def backlog() -> None:
         partner = Partner(folder, uplink(id="partner", devices=("level-1",)))
