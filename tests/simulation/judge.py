@@ -6,8 +6,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from agent.journal.ranges import Ranges
+from agent.receiver import Account
 from tests.simulation.alarms import alarms
-from tests.simulation.losses import ROUNDED, losses
+from tests.simulation.losses import ROUNDED, Excuses, losses, true_time
 from tests.simulation.universe import SECOND
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _numbers(play: Play) -> Iterator[str]:
 
 
 def _partner(play: Play) -> Iterator[str]:
-    """What a partner has is what the city has, as far as it is his, and all of that but what the ledger gives up."""
+    """What a partner has is what the city has, as far as it is his, but for what the ledger or a power cut took."""
     if play.partner is None:
         return
     uplink, city = play.config.uplinks["partner"], play.partner.city
@@ -104,13 +105,18 @@ def _partner(play: Play) -> Iterator[str]:
         if one.name.stream in {"telemetry", "alarm"} and of not in (uplink.devices or ()):
             yield f"the partner got {one.name} {one.fields}, which is not his"
     accounts = {(series.epoch, series.stream): account for series, account in city.receiver.accounts.items()}
+    clocks = {clock.boot: clock for clock in play.truth.clocks}
+    excuses = Excuses(play)
     for one in play.city.records.values():
         epoch, stream, number = one.name
         of = one.fields["n"].partition("/")[0].partition(":")[0]
         if stream != "telemetry" or of not in (uplink.devices or ()) or one.name in city.records:
             continue
-        account = accounts.get((epoch, stream))
-        if account is None or not account.given_up.covers(number, number):
+        account = accounts.get((epoch, stream), Account())
+        is_cut = account.lost_from is not None and number >= account.lost_from
+        if is_cut and excuses.cover_time(true_time(clocks[one.boot], one.boottime), {stream}):
+            continue
+        if not account.given_up.covers(number, number):
             yield f"the partner never got {one.name} {one.fields}, nor an entry of the ledger on it"
 
 
