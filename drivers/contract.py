@@ -28,6 +28,8 @@ class Reason(StrEnum):
     WARMING_UP = "warming_up"
     INVALID = "invalid"  # the device itself marks the value as not valid
     OUT_OF_RANGE = "out_of_range"
+    BROKEN_WIRE = "broken_wire"  # a 4-20 mA loop carries too little for any sensor
+    OVER_RANGE = "over_range"  # a 4-20 mA loop carries more than any sensor asks for: a short circuit, or its fault
     NO_REPLY = "no_reply"
     SILENT = "silent"
     STUCK = "stuck"
@@ -167,6 +169,25 @@ class Output(Protocol):
         ...
 
 
+class BusOutput(Protocol):
+    """An output on a serial line. What it is, is what it answered; what it shall be, others know."""
+
+    def look(self) -> Poll:
+        """Ask what it is: a measurement of `on`, or faults alone."""
+        ...
+
+    def switch(self, on: bool, lasting: float) -> Poll:
+        """Make it so unless it is, and ask what it is then; on for so many seconds where the device counts them itself.
+
+        It asks first what the output is: a request whose answer was lost may have been obeyed.
+        """
+        ...
+
+    def off(self) -> bytes:
+        """Return the request that switches it off, whatever it is."""
+        ...
+
+
 # --- what a driver says of itself ------------------------------------------------------------------------------------
 
 
@@ -223,6 +244,7 @@ class Driver:
     wiring: Sequence[Wire] = ()
     notes: Sequence[str] = ()  # what a technician must know: voltages, settings in the device, what it cannot tell
     source: str = ""  # datasheet and section the numbers come from
+    profile: object = None  # what a driver was made of that is data and no code: a drivers.modbus.profile.Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +262,23 @@ class PollingDriver(Driver):
     line: SerialLine = field(default_factory=SerialLine)
     every: float = 10.0  # seconds between polls unless configured
     make: Callable[[Any], Poller]
+    overhear: Callable[[Any], Decoder] | None = None  # reads a recording of the line: answers, perhaps with requests
+
+
+class BusOutputSettings(Protocol):
+    """What the settings of every output on a serial line have."""
+
+    longest_on: float  # seconds that it stays on without being asked again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusOutputDriver(Driver):
+    """An output on a serial line, which several devices may share; its settings are `BusOutputSettings` and more."""
+
+    line: SerialLine = field(default_factory=SerialLine)
+    every: float = 10.0  # seconds between looks at what it is
+    make: Callable[[Any], BusOutput]
+    overhear: Callable[[Any], Decoder] | None = None  # reads a recording of the line
 
 
 class InputSettings(Protocol):

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from drivers.contract import Driver, InputDriver, ListeningDriver, OutputDriver, PollingDriver
+from drivers.contract import BusOutputDriver, Driver, InputDriver, ListeningDriver, OutputDriver, PollingDriver
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint, EntryPoints
@@ -83,8 +83,8 @@ def _load_added(entry: "EntryPoint") -> Driver:
         driver = entry.load()
     except (Exception, SystemExit) as error:  # a stranger's module may do anything while it is imported
         raise BrokenDriverError(entry.name, entry.value, f"{type(error).__name__}: {error}") from error
-    if not isinstance(driver, ListeningDriver | PollingDriver | InputDriver | OutputDriver):
-        shapes = "ListeningDriver, PollingDriver, InputDriver, OutputDriver"
+    if not isinstance(driver, ListeningDriver | PollingDriver | BusOutputDriver | InputDriver | OutputDriver):
+        shapes = "ListeningDriver, PollingDriver, BusOutputDriver, InputDriver, OutputDriver"
         raise BrokenDriverError(entry.name, entry.value, f"{type(driver).__name__} is none of {shapes}")
     if driver.name != entry.name:
         raise BrokenDriverError(entry.name, entry.value, f"it calls itself {driver.name!r}")
