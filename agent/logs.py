@@ -64,10 +64,8 @@ def get(name: str) -> Log:
     return Log(logging.getLogger(f"{ROOT}.{name}"))
 
 
-def install(stream: TextIO, *, journald: bool, level: int = logging.INFO) -> None:
-    """Send the agent's events to a stream, and what libraries warn of; replaces what was installed before."""
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(JournalFormatter() if journald else TerminalFormatter())
+def install(handler: logging.Handler, level: int = logging.INFO) -> None:
+    """Hand the agent's events to a handler, and what libraries warn of; replaces what was installed before."""
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
@@ -75,6 +73,20 @@ def install(stream: TextIO, *, journald: bool, level: int = logging.INFO) -> Non
     root.setLevel(logging.WARNING)  # libraries
     logging.getLogger(ROOT).setLevel(level)
     logging.captureWarnings(capture=True)
+
+
+def for_people(stream: TextIO) -> logging.Handler:
+    """Return a handler that writes lines for a person on a terminal."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(TerminalFormatter())
+    return handler
+
+
+def for_journald(stream: TextIO) -> logging.Handler:
+    """Return a handler that writes lines for journald, to the stream that it reads."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JournalFormatter())
+    return handler
 
 
 @contextmanager
@@ -135,8 +147,7 @@ class JournalFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line."""
-        priority = next(number for level, number in _PRIORITIES if record.levelno >= level)
-        return f"<{priority}>{_line(record)}"
+        return f"<{priority(record)}>{line(record)}"
 
 
 class TerminalFormatter(logging.Formatter):
@@ -144,18 +155,29 @@ class TerminalFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line."""
-        return f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():<8} {_line(record)}"
+        return f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():<8} {line(record)}"
 
 
-def _line(record: logging.LogRecord) -> str:
-    event = getattr(record, "event", None)
-    if event is not None:
-        fields: dict[str, object] = dict(getattr(record, "fields", {}))
-    else:  # a library's own words
-        event, fields = "library", {"name": record.name, "message": record.getMessage()}
+def priority(record: logging.LogRecord) -> int:
+    """Return the priority of syslog(3): 3 error, 4 warning, 6 information, 7 for developers."""
+    return next(number for level, number in _PRIORITIES if record.levelno >= level)
+
+
+def event(record: logging.LogRecord) -> tuple[str, dict[str, object]]:
+    """Return the name of an event and its fields; a library's own words are the event `library`."""
+    fields: dict[str, object] = {"name": record.name, "message": record.getMessage()}
+    name: str | None = getattr(record, "event", None)
+    if name is not None:
+        fields = {key: value for key, value in getattr(record, "fields", {}).items() if value is not None}
     if record.exc_info and record.exc_info[1]:
         fields["trace"] = logging.Formatter().formatException(record.exc_info)
-    return " ".join([event, *(f"{key}={_value(value)}" for key, value in fields.items() if value is not None)])
+    return name or "library", fields
+
+
+def line(record: logging.LogRecord) -> str:
+    """Return an event as one line: `port_lost device=air-1 fault=unplugged`."""
+    name, fields = event(record)
+    return " ".join([name, *(f"{key}={_value(value)}" for key, value in fields.items())])
 
 
 def _value(value: object) -> str:

@@ -7,6 +7,7 @@ import ctypes
 import gc
 import inspect
 import os
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -31,6 +32,13 @@ settings.load_profile("roadside")
 def orphans_are_ours() -> None:
     """Become the parent of processes whose own has ended, so that they are seen."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder that can hold unix sockets, whose paths are at most 107 bytes long: pytest's own are too deep."""
+    with tempfile.TemporaryDirectory(prefix="roadside-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,7 @@ from agent.host.threads import DaemonThreads
 from agent.i18n import _
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Mapping
 
     from agent.config.model import Config
@@ -43,7 +44,7 @@ DEFAULT = "/etc/roadside/gateway.toml"
 @set_option
 def command(path: Path | None, root: Path, overrides: dict[str, str]) -> int:
     """Run the agent."""
-    logs.install(sys.stderr, journald=logs.under_journald(environment()))
+    logs.install(_handler())
     paths = Paths(root, environment())
     state, path = Folder(paths.state), path or paths.under(DEFAULT)
     problems: list[str] = []
@@ -73,6 +74,14 @@ def command(path: Path | None, root: Path, overrides: dict[str, str]) -> int:
                 reloading = Reloading(path, overrides)
             runner.run(_run(config, paths, problems, reloading))
     return START_AGAIN if reloading is not None and reloading.wanted else 0
+
+
+def _handler() -> logging.Handler:
+    if not logs.under_journald(environment()):
+        return logs.for_people(sys.stderr)
+    from agent.host.journald import JournaldHandler
+
+    return JournaldHandler(logs.for_journald(sys.stderr))
 
 
 class Reloading:

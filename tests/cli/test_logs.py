@@ -20,9 +20,9 @@ def as_it_was():
     logging.captureWarnings(capture=False)
 
 
-def installed(**options):
+def installed(make=logs.for_journald, **options):
     stream = io.StringIO()
-    logs.install(stream, **{"journald": True, **options})
+    logs.install(make(stream), **options)
     return stream
 
 
@@ -41,7 +41,7 @@ def test_one_event_is_one_line_with_its_priority():
 
 
 def test_on_a_terminal_it_is_made_for_people():
-    stream = installed(journald=False, level=logging.DEBUG)
+    stream = installed(logs.for_people, level=logging.DEBUG)
     logs.get("sampler").debug("port_lost", device="air-1")
     time, level, rest = stream.getvalue().split(maxsplit=2)
     assert time.count(":") == 2
@@ -210,7 +210,7 @@ def test_a_reader_that_stalls_does_not_stall_whoever_logs_and_what_was_dropped_i
             return written
 
     stream = Stalling()
-    logs.install(stream, journald=True)
+    logs.install(logs.for_journald(stream))
     with logs.in_background():
         for number in range(logs.QUEUED_LINES + 500):
             logs.get("test").warning("event", number=number)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,10 +31,3 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 async def gateway(broker: Mosquitto) -> AsyncIterator[Gateway]:
     async with Gateway(broker.url) as gateway:
         yield gateway
-
-
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """A folder that can hold unix sockets, whose paths are at most 107 bytes long: pytest's own are too deep."""
-    with tempfile.TemporaryDirectory(prefix="roadside-") as folder:
-        yield Path(folder)
