@@ -1,4 +1,4 @@
-"""What every driver keeps to: the values it yields, the four shapes it comes in, and what it needs of a port.
+"""What every driver keeps to: the values it yields, the shapes it comes in, and what it needs of a port.
 
 A driver is a pure protocol: it is fed bytes or edges and yields measurements or named faults. It has no clock, port,
 log or await. Whoever feeds it (the sampler, `roadside decode`, a test) knows the time and adds it.
@@ -86,6 +86,33 @@ class Decoder(Protocol):
 
     def feed(self, data: bytes) -> list[Item]:
         """Take the next bytes, however they were cut, and return what they complete."""
+        ...
+
+
+class TimedDecoder(Protocol):
+    """What the agent feeds in place of a `Decoder` where single frames are too much, or silence says something.
+
+    Times are seconds on any clock that never steps. `feed` lets the time pass before it looks at the bytes.
+    """
+
+    def feed(self, data: bytes, at: float) -> list[Item]:
+        """Take the next bytes, which came at that time, and return what they complete."""
+        ...
+
+    def due(self) -> float | None:
+        """Return when `tick` wants to be called although nothing came, or None."""
+        ...
+
+    def tick(self, at: float) -> list[Item]:
+        """Let time pass."""
+        ...
+
+    def memory(self) -> Mapping[str, float]:
+        """Return what must survive a restart; empty if nothing."""
+        ...
+
+    def recall(self, memory: Mapping[str, float]) -> None:
+        """Take up what an earlier run left behind; called once, before anything else."""
         ...
 
 
@@ -249,10 +276,14 @@ class Driver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListeningDriver(Driver):
-    """A serial device that speaks unasked."""
+    """A serial device that speaks unasked.
+
+    `make` tells all that the bytes say, `timed` what is worth sending of it: tracks in place of echoes, totals.
+    """
 
     line: SerialLine = field(default_factory=SerialLine)
     make: Callable[[Any], Decoder]
+    timed: Callable[[Any], TimedDecoder] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

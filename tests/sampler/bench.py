@@ -159,6 +159,34 @@ class Talker:
         return [Measurement("level", 100 // byte) for byte in data]
 
 
+class Counter:
+    """Counts bytes, also those of earlier runs; says how many there were when none came for two seconds."""
+
+    def __init__(self, settings):
+        del settings
+        self._total = 0.0
+        self._due = None
+
+    def feed(self, data, at):
+        self._total += len(data)
+        self._due = at + 2.0
+        return []
+
+    def due(self):
+        return self._due
+
+    def tick(self, at):
+        assert at >= self._due
+        self._due = None
+        return [Measurement("pulses", self._total)]
+
+    def memory(self):
+        return {"total": self._total}
+
+    def recall(self, memory):
+        self._total = memory.get("total", 0.0)
+
+
 @dataclass
 class Asked:
     """Answers `name=digit`, `name!` for a mistake of the driver's own."""
@@ -178,6 +206,14 @@ class Asked:
 
 TALKER = ListeningDriver(
     name="talker", title="A talker", settings=Settings, quantities=lambda _: {"level": "m"}, make=Talker
+)
+COUNTER = ListeningDriver(
+    name="counter",
+    title="A counter",
+    settings=Settings,
+    quantities=lambda _: {"pulses": "count"},
+    make=Talker,
+    timed=Counter,
 )
 ASKED = PollingDriver(
     name="asked", title="One that is asked", settings=Settings, quantities=lambda _: {"level": "m"}, make=Asked

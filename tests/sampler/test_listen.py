@@ -7,7 +7,7 @@ from agent.sampler.listen import listen
 from agent.sampler.supervise import supervise
 from drivers.contract import Fault, FaultKind, PortError, PortFault, SerialLine
 from drivers.ports.scripted import Fail, Give, ScriptedSerialPort, ScriptedSerialPorts
-from tests.sampler.bench import TALKER, device, on_bench, passes
+from tests.sampler.bench import COUNTER, TALKER, device, on_bench, passes
 
 LINE = SerialLine(9600)
 PATH = "/dev/ttyAMA0"
@@ -135,3 +135,35 @@ def test_faults_in_the_bytes_are_counted_by_kind_and_are_no_readings(tmp_path, c
 
     on_bench(tmp_path, test)
     assert len([record for record in caplog.records if "bad_data" in record.getMessage()]) == 2
+
+
+def test_a_decoder_that_knows_the_time_is_told_when_it_has_passed_although_nothing_came(tmp_path):
+    ports = ScriptedSerialPorts({PATH: [ScriptedSerialPort(Give(b"ab"), Give(b"c"))]})
+
+    async def test(bench):
+        pipeline = bench.pipeline(device(COUNTER))
+        async with bench.running(supervised(bench, pipeline, ports)):
+            await passes(1.9)
+            assert bench.sent() == []
+            await passes(0.2)
+            assert bench.sent() == [("probe-1/pulses", 3)]
+            assert pipeline.latest["pulses"].at == 2_000_000_000
+            await passes(100)
+            assert bench.sent() == []
+
+    on_bench(tmp_path, test)
+
+
+def test_what_such_a_decoder_remembers_survives_the_loss_of_the_port_and_a_restart(tmp_path):
+    attempts = [ScriptedSerialPort(Give(b"ab"), Fail(PortFault.UNPLUGGED)), ScriptedSerialPort(Give(b"c"))]
+    ports = ScriptedSerialPorts({PATH: attempts})
+
+    async def test(bench):
+        pipeline = bench.pipeline(device(COUNTER))
+        async with bench.running(supervised(bench, pipeline, ports)):
+            await passes(10)
+        assert bench.sent() == [("probe-1/pulses", 3)]
+        assert bench.pipeline(device(COUNTER)).recall() == {"total": 3}
+
+    on_bench(tmp_path, test)
+    ports.done()
