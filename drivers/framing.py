@@ -17,37 +17,41 @@ NOISE_LIMIT = 256  # bytes of noise that make one fault: endless noise is a faul
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How the frames of one device are recognised."""
+    """How one kind of frames is recognised."""
 
     head: bytes  # what every frame begins with
     header_size: int  # bytes that `size` needs to see, the head included
     size: Callable[[bytes], int]  # header -> bytes of the whole frame; 0 if no frame has such a header
     intact: Callable[[bytes], bool]  # whole frame -> whether its checksum is good
     decode: Callable[[bytes], Sequence[Measurement]]  # intact frame -> what it says; nothing for an acknowledgement
+    spoiled: FaultKind = FaultKind.CHECKSUM  # what a frame that is not intact is called
 
 
 class FrameDecoder:
-    """Decodes a stream of frames; a `drivers.contract.Decoder`.
+    """Decodes a stream of frames, of one or more kinds; a `drivers.contract.Decoder`.
 
     Whatever turns out not to be a frame is stepped over by one byte only, so that a frame hidden behind a false head
     is found. No byte is told about twice: it was part of a frame, of a damaged frame, or of a run of noise.
     """
 
-    def __init__(self, framing: Framing) -> None:
-        self._framing = framing
+    def __init__(self, *framings: Framing) -> None:
+        self._framings = framings
+        self._longest_head = max(len(framing.head) for framing in framings)
         self._buffer = bytearray()
         self._offset = 0  # of the first byte of the buffer in the stream
         self._told = 0  # offset up to which every byte was in a frame or a fault
 
     def feed(self, data: bytes) -> list[Item]:
         """Take the next bytes and return what they complete."""
-        framing, buffer = self._framing, self._buffer
+        buffer = self._buffer
         buffer += data
         items: list[Item] = []
         position = 0
         while True:
-            position = self._find_head(position)
+            position, framing = self._find_head(position)
             self._skip(position, items)
+            if framing is None:
+                break
             header = bytes(buffer[position : position + framing.header_size])
             if len(header) < framing.header_size:
                 break
@@ -60,7 +64,7 @@ class FrameDecoder:
             if len(frame) < size:
                 break
             if not framing.intact(frame):
-                self._refuse(FaultKind.CHECKSUM, position, frame, items)
+                self._refuse(framing.spoiled, position, frame, items)
                 position += 1
                 continue
             self._end_noise(position, items)
@@ -71,16 +75,18 @@ class FrameDecoder:
         self._offset += position
         return items
 
-    def _find_head(self, position: int) -> int:
-        """Return where the next head begins, or could begin with bytes that are still to come."""
-        head, buffer = self._framing.head, self._buffer
-        found = buffer.find(head, position)
-        if found >= 0:
-            return found
-        for length in range(min(len(head) - 1, len(buffer) - position), 0, -1):
-            if buffer.endswith(head[:length]):
-                return len(buffer) - length
-        return len(buffer)
+    def _find_head(self, position: int) -> tuple[int, Framing | None]:
+        """Return where the next head begins and whose it is; None if the rest of it is still to come."""
+        buffer = self._buffer
+        first, owner = len(buffer), None
+        for framing in self._framings:
+            found = buffer.find(framing.head, position, first + len(framing.head) - 1)
+            if found >= 0:
+                first, owner = found, framing
+        for start in range(max(position, len(buffer) - self._longest_head + 1), first):
+            if any(framing.head.startswith(buffer[start:]) for framing in self._framings):
+                return start, None
+        return first, owner
 
     def _skip(self, position: int, items: list[Item]) -> None:
         """Pass over bytes before `position`, which belong to no frame; only a long run is told about before it ends."""
