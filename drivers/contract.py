@@ -274,6 +274,14 @@ class Driver:
     profile: object = None  # what a driver was made of that is data and no code: a drivers.modbus.profile.Profile
 
 
+class Prompt(NamedTuple):
+    """What a listening driver's device must be sent so that it speaks."""
+
+    data: bytes
+    every: float | None = None  # seconds; None: only once, when the port has been opened
+    pause: float = 0.0  # seconds for which the device, prompted so, says nothing and is well
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListeningDriver(Driver):
     """A serial device that speaks unasked.
@@ -284,6 +292,7 @@ class ListeningDriver(Driver):
     line: SerialLine = field(default_factory=SerialLine)
     make: Callable[[Any], Decoder]
     timed: Callable[[Any], TimedDecoder] | None = None
+    prompt: Callable[[Any], Prompt | None] | None = None  # nothing is ever sent to the device unless this says so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

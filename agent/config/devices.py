@@ -77,7 +77,7 @@ def device(
         port=port,
         bus=bus,
         every=every,
-        silent_after=_silent_after(common, driver, every, path, problems),
+        silent_after=_silent_after(common, driver, settings, every, path, problems),
         warm_up=driver.warm_up if common.warm_up is None else common.warm_up,
         label=common.label,
         rules=rules,
@@ -253,9 +253,14 @@ def _every(common: Common, driver: Driver, path: KeyPath, problems: Problems) ->
     return None
 
 
-def _silent_after(common: Common, driver: Driver, every: float | None, path: KeyPath, problems: Problems) -> float:
+def _silent_after(
+    common: Common, driver: Driver, settings: object, every: float | None, path: KeyPath, problems: Problems
+) -> float:
     if common.silent_after is None:
-        return max(driver.silent_after, SILENT_AFTER_POLLS * (every or 0.0))
+        pause = every or 0.0  # for which a healthy device says nothing
+        if isinstance(driver, ListeningDriver) and driver.prompt and (prompt := driver.prompt(settings)):
+            pause = max(prompt.pause, prompt.every or 0.0)
+        return max(driver.silent_after, SILENT_AFTER_POLLS * pause)
     if every is not None and common.silent_after <= every:
         text = _("must be longer than 'every' ({every:g} s), or the device would be silent between two values")
         problems.add((*path, "silent_after"), text.format(every=every))

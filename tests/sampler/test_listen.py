@@ -1,12 +1,13 @@
 """A device that speaks unasked: its port comes and goes, its driver may fail, the others never notice."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 from agent.sampler.listen import listen
 from agent.sampler.supervise import supervise
-from drivers.contract import Fault, FaultKind, PortError, PortFault, SerialLine
-from drivers.ports.scripted import Fail, Give, ScriptedSerialPort, ScriptedSerialPorts
+from drivers.contract import Fault, FaultKind, PortError, PortFault, Prompt, SerialLine
+from drivers.ports.scripted import Expect, Fail, Give, ScriptedSerialPort, ScriptedSerialPorts
 from tests.sampler.bench import COUNTER, TALKER, device, on_bench, passes
 
 LINE = SerialLine(9600)
@@ -108,6 +109,36 @@ def test_a_device_that_floods_is_a_fault_and_the_others_get_their_turn(tmp_path)
             assert well.latest["level"].measurement.value == 10
 
     on_bench(tmp_path, test)
+
+
+def prompted(*prompt):
+    return device(replace(TALKER, prompt=lambda _: Prompt(*prompt)))
+
+
+def test_a_command_at_the_start_is_sent_once_each_time_the_port_is_opened(tmp_path):
+    first = ScriptedSerialPort(Expect(b"wake"), Give(b"\x01"), Fail(PortFault.UNPLUGGED))
+    ports = ScriptedSerialPorts({PATH: [first, ScriptedSerialPort(Expect(b"wake"), Give(b"\x02"))]})
+
+    async def test(bench):
+        async with bench.running(supervised(bench, bench.pipeline(prompted(b"wake")), ports)):
+            await passes(60)
+        assert [value for _, value in bench.sent()] == [100, 50]
+
+    on_bench(tmp_path, test)
+    ports.done()
+
+
+def test_a_trigger_is_sent_again_and_again_whether_the_device_answers_or_not(tmp_path):
+    port = ScriptedSerialPort(Expect(b"U"), Give(b"\x01"), Expect(b"U"), Expect(b"U"), Give(b"\x02"))
+    ports = ScriptedSerialPorts({PATH: [port]})
+
+    async def test(bench):
+        async with bench.running(supervised(bench, bench.pipeline(prompted(b"U", 2.0)), ports)):
+            await passes(5)
+        assert [value for _, value in bench.sent()] == [100, 50]
+
+    on_bench(tmp_path, test)
+    ports.done()
 
 
 def test_a_stop_loses_nothing_of_what_was_read(tmp_path):
