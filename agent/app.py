@@ -67,7 +67,7 @@ class Agent:
         config_problems: list[str],
         reloading: Reloading | None = None,
     ) -> None:
-        """`reloading` is how to take up a new configuration; None where nobody would start the agent again."""
+        """`reloading` is how to take up a new configuration; None where that cannot be."""
         self._config = config
         self._world = world
         self._version = version

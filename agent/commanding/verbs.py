@@ -27,14 +27,14 @@ DIGEST = 64  # hexadecimal digits of a SHA-256
 
 
 class Reloading(Protocol):
-    """How the agent takes up a new configuration: it ends in order, and whoever started it starts it again."""
+    """How the agent takes up a new configuration: it ends in order, and begins anew."""
 
     async def problems(self, sha256: str | None) -> list[str]:
         """Return all that is wrong with the configuration in the file, or with its digest if one is given."""
         ...
 
     def restart(self) -> None:
-        """End in order, to be started again."""
+        """End in order, and begin anew."""
         ...
 
 
@@ -55,7 +55,7 @@ class Verbs:
         resend: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]],
         reloading: Reloading | None,
     ) -> None:
-        """Take the parts of the agent; `reloading` is None where nobody would start it again."""
+        """Take the parts of the agent; `reloading` is None where it cannot begin anew."""
         self._config = config
         self._version = version
         self._pipelines = pipelines
@@ -191,7 +191,7 @@ class Verbs:
                 raise CommandError(Reason.BAD_ARGUMENT, f"sha256 must be {DIGEST} hexadecimal digits")
         reloading = self._reloading
         if reloading is None:
-            raise CommandError(Reason.NOT_POSSIBLE, "the agent runs without systemd: nobody would start it again")
+            raise CommandError(Reason.NOT_POSSIBLE, "this agent cannot begin anew")
 
         async def act() -> dict[str, Any]:
             if problems := await reloading.problems(sha256):

@@ -15,9 +15,11 @@ import click
 from agent import VERSION, logs
 from agent.commands import refuse, root_option, set_option
 from agent.config import ready
+from agent.host.again import begin_again
 from agent.host.disk import Folder
 from agent.host.environment import environment
 from agent.host.lock import TakenError, held
+from agent.host.manager import ServiceManager
 from agent.host.paths import Paths
 from agent.host.threads import DaemonThreads
 from agent.i18n import _
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
     from agent.config.model import Config
 
-START_AGAIN = 79  # beyond those of sysexits(3): it ended to take up a new configuration
 ALREADY_RUNNING = 75  # EX_TEMPFAIL of sysexits(3): it may well be that the other one is just about to end
 DEFAULT = "/etc/roadside/gateway.toml"
 
@@ -67,13 +68,13 @@ def command(path: Path | None, root: Path, overrides: dict[str, str]) -> int:
                 return ALREADY_RUNNING
             except OSError as error:  # such as a card that is full or read-only: no reason not to run
                 logs.get("agent").error("not_locked", folder=folder, detail=str(error))
+        reloading = Reloading(path, overrides, ServiceManager(environment()))
         with logs.in_background(), asyncio.Runner() as runner:
             runner.get_loop().set_default_executor(DaemonThreads())
-            reloading = None
-            if environment().get("NOTIFY_SOCKET"):  # there is a service manager, which starts us again
-                reloading = Reloading(path, overrides)
             runner.run(_run(config, paths, problems, reloading))
-    return START_AGAIN if reloading is not None and reloading.wanted else 0
+    if reloading.wanted:
+        begin_again()
+    return 0
 
 
 def _handler() -> logging.Handler:
@@ -85,20 +86,37 @@ def _handler() -> logging.Handler:
 
 
 class Reloading:
-    """Implements `agent.commanding.verbs.Reloading`: the process ends, and begins anew with the new configuration."""
+    """Implements `agent.commanding.verbs.Reloading`: the agent ends, and begins anew with the new configuration."""
 
-    def __init__(self, path: Path, overrides: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, overrides: Mapping[str, str], manager: ServiceManager) -> None:
         self.wanted = False
         self.stop = asyncio.Event()
         self._path = path
         self._overrides = overrides
+        self._manager = manager
+        self._checking: asyncio.Task[None] | None = None
+
+    def hang_up(self) -> None:
+        """Take up the file if it is valid, else tell why not and go on (SIGHUP, `systemctl reload`)."""
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self._reload(), name="reload")
+
+    async def _reload(self) -> None:
+        self._manager.reloading()
+        if problems := await self.problems(None):
+            for problem in problems:
+                logs.get("agent").error("configuration_invalid", problem=problem)
+            self._manager.notify("READY=1", f"STATUS={problems[0]}")
+        else:
+            self.restart()
 
     async def problems(self, sha256: str | None) -> list[str]:
         """Return all that is wrong with the file, or with its digest; it is read in a thread, samplers go on."""
         return await asyncio.get_running_loop().run_in_executor(None, self._problems, sha256)
 
     def restart(self) -> None:
-        """End in order."""
+        """End in order, and begin anew."""
+        self._manager.reloading()
         self.wanted = True
         self.stop.set()
 
@@ -119,20 +137,20 @@ class Reloading:
         return []
 
 
-async def _run(config: Config, paths: Paths, problems: list[str], reloading: Reloading | None) -> None:
+async def _run(config: Config, paths: Paths, problems: list[str], reloading: Reloading) -> None:
     gc.disable()  # imports make no garbage: the collector would look in vain, again and again
     from agent.app import Agent
     from agent.host.machine import Machine
 
     gc.freeze()  # and what they made stays for ever
     gc.enable()
-    stop = reloading.stop if reloading is not None else asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, reloading.stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reloading.hang_up)
     machine = Machine(config, paths, environment())
     agent = Agent(config, machine, version=VERSION, config_problems=problems, reloading=reloading)
     # What a lost connection leaves behind refers to itself and waits for the collector, which looks at all objects only
     # when a quarter as many are new as it found the last time. To look once now, at next to nothing, has it look often.
     gc.collect()
-    await agent.run(stop)
+    await agent.run(reloading.stop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ class ServiceManager:
             manager.setblocking(False)
             manager.connect(address)
             manager.send("\n".join(states).encode())
+
+    def reloading(self) -> None:
+        """Tell that a new configuration is being taken up, until the next `READY=1` (sd_notify(3), RELOADING=1)."""
+        self.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def watchdog(self) -> float | None:
         """Return the seconds within which the manager wants to hear from us, or None."""

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import asynccontextmanager
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent.commands.run import START_AGAIN
 from hil.operator import Operator
-from tests.system.gateway import Gateway
+from tests.system.gateway import HERE, Gateway
 
+GOOD = (HERE / "gateway.toml").read_text()
 COMMANDED = {"uplinks.city.commands": "true", "uplinks.city.answers": "answers"}
 
 
@@ -226,27 +229,72 @@ async def test_a_flood_of_commands_takes_its_turn_behind_an_alarm(operator, comm
     button.release()
 
 
-async def test_reload_takes_up_a_valid_configuration_and_answers_what_is_wrong_with_another(broker, short_folder):
-    path, manager = short_folder / "gateway.toml", socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    text = (Gateway.__init__.__kwdefaults__["config"]).read_text()
-    path.write_text(text)
-    manager.bind(str(short_folder / "notify"))
+@pytest.fixture
+def manager(short_folder):
+    """Yield systemd's end of the notifications."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(short_folder / "notify"))
+        manager.setblocking(False)
+        yield manager
+
+
+def told(manager):
+    """Return what the manager has been told since the last time."""
+    lines = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            lines += manager.recv(4096).decode().splitlines()
+    return lines
+
+
+@asynccontextmanager
+async def configured(broker, short_folder):
+    """Yield a gateway whose configuration can be written, under a service manager."""
+    path = short_folder / "gateway.toml"
+    path.write_text(GOOD)
     gateway = Gateway(broker.url, settings=COMMANDED, config=path, start=False)
-    with manager:
-        async with gateway, Operator(broker.url, gateway.id) as operator:
-            gateway.wrap = lambda _: ["env", f"NOTIFY_SOCKET={short_folder / 'notify'}"]
-            await gateway.start()
-            await reconnected(gateway, 1)
-            path.write_text(text.replace('driver = "siren"', 'driver = "sirene"'))
-            answer = await operator.command("reload")
-            assert (answer["outcome"], answer["reason"]) == ("refused", "invalid_configuration")
-            assert "sirene" in answer["message"]
-            assert gateway.agent.running
-            path.write_text(text.replace("[devices.siren-1]", "[devices.siren-2]"))
-            assert (await operator.command("reload"))["outcome"] == "done"
-            assert await asyncio.wait_for(gateway.agent.ended(), 10) == START_AGAIN
-            await gateway.start()
-            assert "siren-2" in (await gateway.status())["devices"]
+    async with gateway:
+        await gateway.start(wrap=lambda _: ["env", f"NOTIFY_SOCKET={short_folder / 'notify'}"])
+        await reconnected(gateway, 1)
+        yield gateway, path
+
+
+async def test_reload_takes_up_a_valid_configuration_and_answers_what_is_wrong_with_another(
+    broker, short_folder, manager
+):
+    async with configured(broker, short_folder) as (gateway, path), Operator(broker.url, gateway.id) as operator:
+        process = gateway.agent.pid
+        path.write_text(GOOD.replace('driver = "siren"', 'driver = "sirene"'))
+        answer = await operator.command("reload")
+        assert (answer["outcome"], answer["reason"]) == ("refused", "invalid_configuration")
+        assert "sirene" in answer["message"]
+        path.write_text(GOOD.replace("[devices.siren-1]", "[devices.siren-2]"))
+        told(manager)
+        assert (await operator.command("reload"))["outcome"] == "done"
+        await gateway.until(lambda: "siren-2" in gateway.city.said.get((gateway.id, "about"), {}).get("devices", ()))
+        assert gateway.agent.running
+        assert gateway.agent.pid == process
+        await gateway.go_on("air-1", "level-1")
+        said = told(manager)
+        assert said.index("RELOADING=1") < said.index("READY=1")
+
+
+async def test_a_hang_up_does_the_same_and_a_wrong_file_changes_nothing(broker, short_folder, manager):
+    async with configured(broker, short_folder) as (gateway, path):
+        path.write_text(GOOD.replace('driver = "siren"', 'driver = "sirene"'))
+        told(manager)
+        os.kill(gateway.agent.pid, signal.SIGHUP)
+        await gateway.until(lambda: "configuration_invalid" in gateway.log())
+        said = told(manager)
+        assert said[0] == "RELOADING=1"
+        assert said[1].startswith("MONOTONIC_USEC=")
+        assert said[2] == "READY=1"
+        assert "sirene" in said[3]
+        await gateway.go_on("air-1")
+        path.write_text(GOOD.replace("[devices.siren-1]", "[devices.siren-2]"))
+        os.kill(gateway.agent.pid, signal.SIGHUP)
+        await gateway.until(lambda: "siren-2" in gateway.city.said.get((gateway.id, "about"), {}).get("devices", ()))
+        await gateway.go_on("air-1")
 
 
 async def test_what_a_dead_agent_left_on_is_switched_off(operator, commanded):
