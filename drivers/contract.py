@@ -88,6 +88,10 @@ class Decoder(Protocol):
         """Take the next bytes, however they were cut, and return what they complete."""
         ...
 
+    def end(self) -> list[Item]:
+        """Take the end of a recording: what is still open is whole after all, or a fault. Nothing is fed after it."""
+        ...
+
 
 class TimedDecoder(Protocol):
     """What the agent feeds in place of a `Decoder` where single frames are too much, or silence says something.

@@ -43,8 +43,16 @@ class FrameDecoder:
 
     def feed(self, data: bytes) -> list[Item]:
         """Take the next bytes and return what they complete."""
-        buffer = self._buffer
-        buffer += data
+        self._buffer += data
+        return self._scan(ended=False)
+
+    def end(self) -> list[Item]:
+        """Take the end of a recording: a frame that is not whole is none, but may hide one that is."""
+        items = self._scan(ended=True)
+        self._end_noise(len(self._buffer), items)
+        return items
+
+    def _scan(self, *, ended: bool) -> list[Item]:
         items: list[Item] = []
         position = 0
         while True:
@@ -52,28 +60,33 @@ class FrameDecoder:
             self._skip(position, items)
             if framing is None:
                 break
-            header = bytes(buffer[position : position + framing.header_size])
-            if len(header) < framing.header_size:
+            seen, fault = self._look(framing, position)
+            if fault is None:
+                self._end_noise(position, items)
+                items += framing.decode(seen)
+                position += len(seen)
+                self._told = max(self._told, self._offset + position)
+            elif fault is FaultKind.TRUNCATED and not ended:
                 break
-            size = framing.size(header)
-            if not size:
-                self._refuse(FaultKind.BAD_LENGTH, position, header, items)
+            else:
+                self._refuse(fault, position, seen, items)
                 position += 1
-                continue
-            frame = bytes(buffer[position : position + size])
-            if len(frame) < size:
-                break
-            if not framing.intact(frame):
-                self._refuse(framing.spoiled, position, frame, items)
-                position += 1
-                continue
-            self._end_noise(position, items)
-            items += framing.decode(frame)
-            position += size
-            self._told = max(self._told, self._offset + position)
-        del buffer[:position]
+        del self._buffer[:position]
         self._offset += position
         return items
+
+    def _look(self, framing: Framing, position: int) -> tuple[bytes, FaultKind | None]:
+        """Return the frame that begins there, or what was looked at and what is wrong with it."""
+        header = bytes(self._buffer[position : position + framing.header_size])
+        if len(header) < framing.header_size:
+            return header, FaultKind.TRUNCATED
+        size = framing.size(header)
+        if not size:
+            return header, FaultKind.BAD_LENGTH
+        frame = bytes(self._buffer[position : position + size])
+        if len(frame) < size:
+            return frame, FaultKind.TRUNCATED
+        return frame, None if framing.intact(frame) else framing.spoiled
 
     def _find_head(self, position: int) -> tuple[int, Framing | None]:
         """Return where the next head begins and whose it is; None if the rest of it is still to come."""

@@ -173,6 +173,11 @@ class LineDecoder:
         self._shorten(len(self._buffer), items)
         return items
 
+    def end(self) -> list[Item]:
+        """Take the end of a recording: a line without its end may lack more than that."""
+        self._cut = True
+        return [*self._line(bytes(self._buffer))] if self._buffer else []
+
     def _shorten(self, end: int, items: list[Item]) -> int:
         """Throw away what is too long of the line up to `end`; return where it now ends."""
         while end > self._longest:

@@ -108,6 +108,14 @@ class Decoder:
         self._skip(len(buffer), items)
         return items
 
+    def end(self) -> list[Item]:
+        """Take the end of a recording: a sentence may lack the end of its line."""
+        line = bytes(self._buffer[self._searched :]).rstrip(b"\r")
+        said = decode(line + b"\r\n") if line else []
+        items: list[Item] = []
+        self._take(len(self._buffer), FaultKind.TRUNCATED if said is FaultKind.MALFORMED else said, items)
+        return items
+
     def _take(self, end: int, said: list[Item] | FaultKind, items: list[Item]) -> None:
         """Take the line up to `end` out of the buffer, and the noise in front of it."""
         start = self._searched
