@@ -23,7 +23,8 @@ class Framing:
     header_size: int  # bytes that `size` needs to see, the head included
     size: Callable[[bytes], int]  # header -> bytes of the whole frame; 0 if no frame has such a header
     intact: Callable[[bytes], bool]  # whole frame -> whether its checksum is good
-    decode: Callable[[bytes], Sequence[Measurement]]  # intact frame -> what it says; nothing for an acknowledgement
+    # Intact frame -> what it says, nothing for an acknowledgement; the offset of a fault counts from the frame.
+    decode: Callable[[bytes], Sequence[Measurement | Fault]]
     spoiled: FaultKind = FaultKind.CHECKSUM  # what a frame that is not intact is called
 
 
