@@ -37,3 +37,35 @@ def crc16_modbus(data: bytes) -> int:
     for byte in data:
         crc = crc >> 8 ^ _CRC16_MODBUS[(crc ^ byte) & 0xFF]
     return crc
+
+
+def _crc16_ccitt_entry(byte: int) -> int:
+    crc = byte << 8
+    for _ in range(8):
+        crc = crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1
+    return crc & 0xFFFF
+
+
+_CRC16_CCITT = tuple(_crc16_ccitt_entry(byte) for byte in range(256))
+
+
+def crc16_ccitt(data: bytes) -> int:
+    """Return the CRC-16 of XMODEM and of Davis (polynomial 1021, start 0); it goes on the wire high byte first.
+
+    Over a whole frame including its own CRC the result is 0. Source: Davis serial protocol 2.6.1, XII.
+    """
+    crc = 0
+    for byte in data:
+        crc = crc << 8 & 0xFFFF ^ _CRC16_CCITT[crc >> 8 ^ byte]
+    return crc
+
+
+def crc16_sdi12(data: bytes) -> bytes:
+    """Return the CRC of SDI-12 as the three printable characters that stand behind the data.
+
+    It is that of Modbus but starts with 0. Source: SDI-12 1.3, 4.4.12; Vaisala uses it in WXT520, appendix C.
+    """
+    crc = 0
+    for byte in data:
+        crc = crc >> 8 ^ _CRC16_MODBUS[(crc ^ byte) & 0xFF]
+    return bytes(0x40 | crc >> shift & 0x3F for shift in (12, 6, 0))
