@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gettext
 import io
 import os  # noqa: TID251 - this is the process's own edge: its environment and its standard output
@@ -15,6 +16,7 @@ from agent.commands.lazy import LazyGroup
 from agent.i18n import _
 from drivers.contract import N_
 
+UNWRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 INTERRUPTED = 130  # what a shell reports after Ctrl-C: 128 + SIGINT
 
 COMMANDS = {
@@ -59,6 +61,12 @@ def main() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whatever is left has no reader
+        status = 1
+    except OSError as error:
+        if error.filename is not None or error.errno not in UNWRITTEN:
+            raise  # of something else than standard output: a defect
+        click.echo(_("what is said cannot be written: {error}").format(error=error.strerror), err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except KeyboardInterrupt:
         status = INTERRUPTED

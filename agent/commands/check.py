@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent.config.model import Config
 
 PINS_OF_THE_PI = {0: "ID EEPROM", 1: "ID EEPROM", 2: "I2C", 3: "I2C", 14: "UART", 15: "UART"}  # GPIO -> its first use
+OF_THE_SYSTEM = 2  # parts of a path: / and /var are of everybody
 MANY_SECONDS = 1000  # whoever writes so many without a unit may mean milliseconds
 
 
@@ -52,10 +53,28 @@ def warnings(config: Config, document: Mapping[str, Any], root: Path) -> Iterato
     """Tell what may be meant so and may not: none of it stops a gateway. `document` is the configuration as written."""
     if not config.devices:
         yield ("gateway",), _("no device is configured")
+    yield from _journal(config, root)
     yield from _ports(config, root)
     yield from _uplinks(config, root)
     yield from _pins(config)
     yield from _durations(config, document)
+
+
+def _journal(config: Config, root: Path) -> Iterator[tuple[KeyPath, str]]:
+    from agent.host.mounts import IN_MEMORY, file_system
+
+    folder = config.journal.folder
+    if len(PurePosixPath(folder).parts) <= OF_THE_SYSTEM:
+        text = _(
+            "{path} is a folder of the system; the journal needs one of its own, such as /var/lib/roadside/journal"
+        )
+        yield ("journal", "folder"), text.format(path=folder)
+    if below(root, folder).exists() and not below(root, folder).is_dir():
+        yield ("journal", "folder"), _("{path} is not a folder").format(path=folder)
+    # Below another root it says nothing of the machine that is meant.
+    elif root == Path("/") and file_system(Path(folder)) in IN_MEMORY:
+        text = _("{path} is in memory: with the power goes all that has not been sent; it belongs on the card")
+        yield ("journal", "folder"), text.format(path=folder)
 
 
 def _ports(config: Config, root: Path) -> Iterator[tuple[KeyPath, str]]:

@@ -34,6 +34,9 @@ def _plain(value: object, path: KeyPath, problems: Problems) -> object:
     if isinstance(value, int) and not -LARGEST_NUMBER <= value < LARGEST_NUMBER:
         problems.add(path, _("is too large a number"))
         return None
+    if isinstance(value, str) and "\0" in value:
+        problems.add(path, _("holds a NUL character, which no path and no name can have"))
+        return None
     if not isinstance(value, str | bool | int | float):
         problems.add(path, _("is a date or a time, and no key takes one; a text stands in quotes"))
         return None

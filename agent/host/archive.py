@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import errno
+import lzma
 import tarfile
+import zlib
 from typing import TYPE_CHECKING
 
-from agent.host.disk import ReadOnlyFolder
+from agent.host.disk import LARGEST, ReadOnlyFolder
+from agent.i18n import _
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+MOST = 100_000  # files: each takes memory, and no journal has so many
+# What the modules for archives raise of damaged ones, besides OSError; ValueError is of numbers in heads that are none.
+BROKEN = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, ValueError, OverflowError)
 
 
 class Archive(ReadOnlyFolder):
@@ -19,20 +26,26 @@ class Archive(ReadOnlyFolder):
     """
 
     def __init__(self, path: Path, suffix: str) -> None:
-        """Look into the archive; raises OSError if it is none, or if it holds two files of one name."""
+        """Look into the archive; raises OSError if it is none, is damaged, or holds two files of one name."""
         super().__init__(path)
         self._members: dict[str, tarfile.TarInfo] = {}
         try:
             with tarfile.open(path) as archive:
-                for member in archive:
+                for count, member in enumerate(archive):
+                    if count >= MOST:
+                        raise OSError(errno.EFBIG, _("holds too many files for a journal"), str(path))
                     name = member.name.rpartition("/")[2]
                     if not member.isreg() or not name.endswith(f".{suffix}"):
                         continue
                     if name in self._members:
-                        raise OSError(errno.EINVAL, f"holds two files {name}: pack one journal at a time", str(path))
+                        text = _("holds two files {name}: pack one journal at a time").format(name=name)
+                        raise OSError(errno.EINVAL, text, str(path))
                     self._members[name] = member
-        except (tarfile.TarError, EOFError) as error:
-            raise OSError(errno.EINVAL, str(error), str(path)) from error
+        except tarfile.ReadError as error:  # which lists, in English, all that it has tried
+            text = _("is damaged") if self._members else _("is no tar archive, or a damaged one")
+            raise OSError(errno.EINVAL, text, str(path)) from error
+        except BROKEN as error:
+            raise OSError(errno.EINVAL, _("is damaged"), str(path)) from error
 
     def names(self) -> list[str]:
         """Return the names of the files, sorted."""
@@ -41,12 +54,14 @@ class Archive(ReadOnlyFolder):
     def read(self, name: str) -> bytes:
         """Return the whole file."""
         member = self._member(name)
+        if member.size > LARGEST:
+            raise OSError(errno.EFBIG, _("is too large for a journal's file"), f"{self.path}:{name}")
         try:
             with tarfile.open(self.path) as archive:
                 file = archive.extractfile(member)
                 return file.read() if file is not None else b""
-        except (tarfile.TarError, EOFError) as error:
-            raise OSError(errno.EIO, str(error), f"{self.path}:{name}") from error
+        except BROKEN as error:
+            raise OSError(errno.EIO, _("is damaged"), f"{self.path}:{name}") from error
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""

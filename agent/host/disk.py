@@ -5,21 +5,25 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from typing import TYPE_CHECKING, NoReturn
+import stat
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FOLDER_MODE = 0o750  # the service and its group; readings can tell where people are
 FILE_MODE = 0o640
-FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+# Not blocking: a FIFO of that name would have the agent wait for a reader for ever.
+FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+LARGEST = 128 << 20  # bytes of a file that are read: what is larger is none of ours, and would take all memory
 
 
 class AppendingFile:
     """Implements `agent.seams.File`."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, FLAGS, FILE_MODE)
+        self._descriptor = _plain(os.open(path, FLAGS, FILE_MODE), path)
         self._length = 0
 
     def append(self, data: bytes) -> None:
@@ -66,8 +70,12 @@ class Folder:
             return sorted(name for name in plain if not name.startswith("."))
 
     def read(self, name: str) -> bytes:
-        """Return the whole file."""
-        return (self.path / name).read_bytes()
+        """Return the whole file; raises OSError also of what is no file, or larger than any of ours."""
+        path = self.path / name
+        with open(_plain(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), path), "rb") as file:
+            if os.fstat(file.fileno()).st_size > LARGEST or len(data := file.read(LARGEST + 1)) > LARGEST:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+            return data
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""
@@ -113,6 +121,33 @@ class Folder:
             _sync(self.path.parent)
 
 
+@contextlib.contextmanager
+def whole_file(path: Path, **text: Any) -> Iterator[TextIO]:  # noqa: ANN401 - what `open` takes
+    """Make a file that is not there yet and that its owner alone may read; raises OSError.
+
+    It is there only when it is whole, and on the medium: until then it has a name of its own beside, and whatever ends
+    the making of it, but for SIGKILL, removes that.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    new = path.with_name(f".{path.name}.new")
+    with open(
+        os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600),
+        "w",
+        **text,
+    ) as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            new.rename(path)
+            _sync(path.parent)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                new.unlink()  # on a full disk its room is needed
+            raise
+
+
 class ReadOnlyFolder(Folder):
     """A folder that is only looked into: it is not made, and whatever would change it raises OSError."""
 
@@ -134,6 +169,14 @@ class ReadOnlyFolder(Folder):
 
     def _refuse(self, name: str) -> NoReturn:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self.path / name))
+
+
+def _plain(descriptor: int, path: Path) -> int:
+    """Return a descriptor that is of a plain file; closes any other and raises OSError, as opening a FIFO does."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.ENXIO, os.strerror(errno.ENXIO), str(path))
+    return descriptor
 
 
 def _sync(folder: Path) -> None:

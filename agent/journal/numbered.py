@@ -34,9 +34,9 @@ class NumberedFiles:
             try:
                 return new, self._disk.create(self.name(new))
             except OSError as error:
-                if error.errno not in {errno.EISDIR, errno.ELOOP}:
+                if error.errno not in {errno.EISDIR, errno.ELOOP, errno.ENXIO}:
                     raise
-                new += 1  # a folder or a link of that name is no file of ours, and stays where it is
+                new += 1  # a folder, link or FIFO of that name is no file of ours, and stays where it is
 
     def is_gone(self, name: str) -> bool:
         """Return whether a file has been removed. A disk that does not answer has not said so."""

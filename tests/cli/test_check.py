@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 
+from agent.host.mounts import file_system
 from tests.cli.roadside import roadside
 from tests.config.test_load import EXAMPLE, SMALL
 
@@ -133,3 +136,28 @@ def test_a_pin_that_the_pi_uses_itself_is_a_warning(file):
 def test_a_thai_technician_reads_thai(file):
     result = roadside("check", file, "--set", "devices.b.pin=40", locale="th_TH.UTF-8")
     assert result.stderr == "--set devices.b.pin: ต้องไม่เกิน 27 ไม่ใช่ 40\n"
+
+
+def test_a_journal_that_would_not_outlive_the_power_is_a_warning(file):
+    if file_system(Path("/dev", "shm")) != "tmpfs":
+        pytest.skip("there is no tmpfs at /dev/shm")
+    result = roadside("check", file, "--set", "journal.folder=/dev/shm/journal")
+    assert result.returncode == 0
+    assert result.stderr == (
+        "--set journal.folder: warning: /dev/shm/journal is in memory: "
+        "with the power goes all that has not been sent; it belongs on the card\n"
+    )
+
+
+@pytest.mark.parametrize("folder", ["/", "/var"])
+def test_a_journal_in_a_folder_of_the_system_is_a_warning(file, folder):
+    result = roadside("check", file, "--set", f"journal.folder={folder}")
+    assert result.returncode == 0
+    assert f"--set journal.folder: warning: {folder} is a folder of the system" in result.stderr
+
+
+def test_a_path_that_no_system_could_take_is_wrong(file):
+    file.write_text(file.read_text("utf-8") + '[journal]\nfolder = "/var/lib/road\\u0000side"\n', "utf-8")
+    result = roadside("check", file)
+    assert result.returncode == 78
+    assert "journal.folder: holds a NUL character" in result.stderr

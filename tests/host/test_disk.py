@@ -1,3 +1,5 @@
+import os
+import socket
 import stat
 import subprocess
 import sys
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.host.disk import Folder
+from agent.host.disk import Folder, whole_file
 from agent.seams import Disk
 
 
@@ -90,7 +92,7 @@ def test_free_room_is_told_in_bytes(disk: Disk) -> None:
 FULL = """
 import resource, sys
 from pathlib import Path
-from agent.host.disk import Folder
+from agent.host.disk import Folder, whole_file
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 disk = Folder(Path(sys.argv[1]))
 disk.replace("state", b"old")
@@ -125,3 +127,48 @@ def test_any_appends_read_back_as_one(tmp_path_factory: pytest.TempPathFactory, 
         file.append(record)
     file.close()
     assert disk.read("one") == b"".join(records)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "socket"])
+def test_what_is_no_plain_file_is_an_error_and_nobody_waits_for_it(tmp_path, kind):
+    path = tmp_path / "a"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(str(path))
+    folder = Folder(tmp_path)
+    with pytest.raises(OSError, match="a"):
+        folder.read("a")
+    with pytest.raises(OSError, match="a"):
+        folder.create("a")
+
+
+def test_a_file_that_is_larger_than_any_of_ours_is_not_read(tmp_path):
+    with (tmp_path / "a").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(OSError, match="too large"):
+        Folder(tmp_path).read("a")
+
+
+def test_a_whole_file_is_there_only_once_it_is_whole_and_its_owner_alone_may_read_it(tmp_path):
+    path = tmp_path / "out.csv"
+    with whole_file(path, encoding="utf-8") as file:
+        file.write("1\n")
+        assert not path.exists()
+    assert path.read_text() == "1\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_of_a_whole_file_that_came_to_nothing_nothing_is_left(tmp_path):
+    def interrupted():
+        with whole_file(tmp_path / "out.csv", encoding="utf-8") as file:
+            file.write("1\n")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []

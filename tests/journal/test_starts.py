@@ -1,6 +1,7 @@
 """What a start says of the run before, also when the card cannot be read or the start itself is killed."""
 
 import errno
+import os
 import random
 
 import pytest
@@ -103,3 +104,13 @@ async def test_what_the_page_cache_gives_back_of_a_commit_whose_sync_failed_is_c
 def oldest(_count):
     """Choose what was on the medium before."""
     return 0
+
+
+async def test_a_fifo_in_place_of_the_next_segment_keeps_nobody_waiting(bench):
+    bench.card.names()
+    os.mkfifo(bench.card.path / "0000000001.segment")
+    journal = bench.open()
+    journal.append(Stream.TELEMETRY, bench.readings(1))
+    await journal.commit()
+    assert journal.status().faults == {}
+    assert bench.card.names() == ["0000000002.segment"]

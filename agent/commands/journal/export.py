@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,18 +15,21 @@ import click
 
 from agent import senml
 from agent.commands.journal.places import Places, places_options
+from agent.host.disk import whole_file
 from agent.i18n import _, ngettext
 from agent.journal.inspect import SECOND, time_of
 from agent.readings import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from agent.journal.inspect import Run
 
 COLUMNS = (
     "utc", "uncertainty", "gateway", "device", "quantity", "value", "unit", "reason", "epoch", "stream", "number",
 )  # fmt: skip
+NOT_ALL = 2
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a text for one that begins so; devices send texts
 
 
@@ -40,7 +45,7 @@ def _since(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
         raise click.BadParameter(text, ctx=ctx, param=parameter) from None
 
 
-@click.command(help=_("Write out all readings that are there, each once."))
+@click.command(help=_("Write out all readings that are there, each once; exit status 2 if some cannot be read."))
 @click.option(
     "--format", "form", type=click.Choice(["csv", "senml"]), default="csv", show_default=True,
     help=_("A table, or the packs of docs/wire.md, one a line."),
@@ -54,20 +59,19 @@ def command(places: Places, form: str, out: Path | None, since: int | None) -> i
     gateway = places.name(found)
     runs = found.runs(places.disks()[1], since)
     written = Written()
-    if out is None:
-        _write(sys.stdout, runs, form, gateway, written)
-    else:
-        try:
-            with _new(out, places, form) as file:
-                _write(file, runs, form, gateway, written)
-        except OSError as error:
-            text = _("{file}: cannot be written: {error}").format(file=out, error=error.strerror)
-            raise click.ClickException(text) from None
+    try:
+        with nullcontext(sys.stdout) if out is None else _new(out, places, form) as file:
+            _write(file, runs, form, gateway, written)
+    except OSError as error:
+        if out is None:
+            raise
+        text = _("{file}: cannot be written: {error}").format(file=out, error=error.strerror)
+        raise click.ClickException(text) from None
     text = ngettext("{count} reading", "{count} readings", written.readings).format(count=written.readings)
     click.echo(_("{readings}, {undated} of them undated").format(readings=text, undated=written.undated), err=True)
     if not found.is_whole():
         click.echo(_("something is damaged or missing: see roadside journal verify"), err=True)
-    return 0
+    return 0 if found.is_whole() else NOT_ALL
 
 
 @dataclass(slots=True)
@@ -97,16 +101,20 @@ def _write(to: TextIO, runs: Iterable[Run], form: str, gateway: str, written: Wr
             to.write(senml.payload(run.pack, gateway, run.dated, compress=False).decode() + "\n")
 
 
-def _new(out: Path, places: Places, form: str) -> TextIO:
-    """Open a file that is not there yet; raises OSError. Nothing is put into a journal.
+def _new(out: Path, places: Places, form: str) -> AbstractContextManager[TextIO]:
+    """Make a file that is not there yet, and is there only when it is whole. Nothing is put into a journal.
 
     A table begins with a byte order mark: without it a spreadsheet on a Thai Windows takes UTF-8 for CP874.
     """
     folders = [folder.resolve() for folder in (places.card, places.young) if folder is not None]
-    if any(out.resolve().is_relative_to(folder) for folder in folders):
+    try:
+        home = out.parent.resolve()
+    except RuntimeError:  # what Python 3.11 makes of it
+        raise OSError(errno.ELOOP, "Too many levels of symbolic links", str(out)) from None
+    if any(home.is_relative_to(folder) for folder in folders):
         raise click.BadParameter(_("the journal is only looked into; write to another folder"), param_hint="--out")
     encoding = "utf-8-sig" if form == "csv" else "utf-8"
-    return out.open("x", encoding=encoding, errors="backslashreplace", newline="")
+    return whole_file(out, encoding=encoding, errors="backslashreplace", newline="")
 
 
 def _rows(run: Run, gateway: str) -> Iterator[tuple[Any, ...]]:

@@ -106,9 +106,11 @@ def _source(path: Path, young: Path | None, *, into: Path) -> Source:
     try:
         if path.is_dir():
             path, young = on_card(path, young)
-            if path.resolve() == into.resolve():
+            if into.exists() and path.samefile(into):
                 raise click.ClickException(_("{folder} is the journal of this gateway itself").format(folder=path))
             card, new = looked_into(path), looked_into(young)
+        elif not path.is_file():  # a device may have no end
+            raise click.ClickException(_("{path}: is neither a folder nor a file").format(path=path))
         else:
             card = Archive(path, SEGMENT)
             new = looked_into(young) if young is not None else Archive(path, YOUNG)

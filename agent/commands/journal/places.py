@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
+from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -120,7 +121,11 @@ def on_card(folder: Path, young: Path | None) -> tuple[Path, Path | None]:
 
 def looked_into(folder: Path | None) -> ReadOnlyFolder | None:
     """Return a folder to be read, or None if there is none; raises OSError where that cannot be told."""
-    return ReadOnlyFolder(folder) if folder is not None and folder.is_dir() else None
+    try:
+        is_folder = folder is not None and S_ISDIR(folder.stat().st_mode)  # `is_dir` differs among Pythons
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return ReadOnlyFolder(folder) if folder is not None and is_folder else None
 
 
 def unreadable(error: OSError, path: Path) -> click.ClickException:

@@ -91,7 +91,40 @@ def test_a_reader_that_has_enough_is_no_error(filled):
     assert process.wait(30) == 1
 
 
-def test_a_full_disk_is_told(filled):
-    result = journal("export", filled, "--out", "/dev/full")
-    assert result.returncode == 1
-    assert "/dev/full: cannot be written: " in result.stderr
+@pytest.mark.parametrize("verb", ["export", "show", "verify"])
+def test_a_full_disk_behind_standard_output_is_told(filled, verb):
+    with open("/dev/full", "w") as full:
+        process = start(
+            *("journal", verb, "--folder", filled.card.path, "--young", filled.young.path),
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
+        with process.stderr:
+            said = process.stderr.read()
+    assert process.wait(30) == 1
+    assert "what is said cannot be written: No space left on device" in said
+    assert "Traceback" not in said
+
+
+def test_a_loop_of_links_is_told(filled, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    for out in (tmp_path / "loop", tmp_path / "loop/out.csv"):
+        result = journal("export", filled, "--out", out)
+        assert result.returncode == 1
+        assert f"{out}: cannot be written" in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_a_file_is_there_when_it_is_whole_and_for_its_owner_alone(filled, tmp_path):
+    assert journal("export", filled, "--out", tmp_path / "out.csv").returncode == 0
+    assert (tmp_path / "out.csv").stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in tmp_path.glob(".*")] == []
+
+
+def test_what_could_not_be_read_shows_in_the_exit_status(filled):
+    with (filled.card.path / "0000000009.segment").open("wb") as file:
+        file.truncate(1 << 40)  # more than any file of ours
+    result = journal("export", filled)
+    assert result.returncode == 2
+    assert "see roadside journal verify" in result.stderr
+    assert "air-1" in result.stdout

@@ -1,5 +1,6 @@
 """`roadside journal import` as a process: what it brings, and when it refuses."""
 
+import os
 import re
 import shutil
 import tarfile
@@ -207,3 +208,26 @@ def test_no_room_is_said_before_anything_is_brought(root, broken):
 
 def test_a_thai_technician_reads_thai(root, broken):
     assert "นำมาแล้ว 10 ค่า" in bring(root, broken.card.path, locale="th_TH.UTF-8").stdout
+
+
+def test_what_has_no_end_is_refused(root, tmp_path):
+    for source in ("/dev/zero", tmp_path / "fifo"):
+        if source != "/dev/zero":
+            os.mkfifo(source)
+        result = bring(root, source)
+        assert result.returncode == 1
+        assert f"{source}: is neither a folder nor a file" in result.stderr
+
+
+def test_a_damaged_archive_is_said_to_be_in_thai(root, broken, tmp_path):
+    archive = tmp_path / "pkt-0042.tar.xz"
+    with closing(tarfile.open(archive, "w:xz")) as tar:
+        tar.add(broken.card.path)
+    data = bytearray(archive.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    archive.write_bytes(data)
+    result = bring(root, archive, locale="th_TH.UTF-8")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "เสียหาย" in result.stderr
+    assert "method" not in result.stderr
