@@ -54,10 +54,11 @@ def device(
     """Make a device of its table; None if anything was wrong. `ports` are the names of the shared ports."""
     driver = _driver(table, path, problems)
     if driver is None:
-        return None  # nothing else of it can be judged
-    common = read(Common, {key: value for key, value in table.items() if key in hints(Common)}, path, problems)
+        _without_driver(table, path, ports, problems)
+        return None
+    common = read(Common, _part(table, hints(Common)), path, problems)
     own = hints(driver.settings)
-    settings = read(driver.settings, {key: value for key, value in table.items() if key in own}, path, problems)
+    settings = read(driver.settings, _part(table, own), path, problems)
     port, bus = _port(table, driver, path, ports, problems)
     rest = {key: value for key, value in table.items() if key not in {*hints(Common), *own, "port"}}
     quantities = None if settings is None else driver.quantities(settings)
@@ -86,11 +87,29 @@ def device(
     )
 
 
+def _without_driver(table: Mapping[str, Any], path: KeyPath, ports: Collection[str], problems: Problems) -> None:
+    """Say what is wrong with a device whatever its driver turns out to be: keys that are not known may be its own."""
+    common = read(Common, _part(table, hints(Common)), path, problems)
+    if "port" in table:
+        _given_port(table["port"], (*path, "port"), ports, problems)
+    rules = {
+        key: made
+        for key, value in table.items()
+        if key in QUANTITIES and isinstance(value, dict) and (made := read(Rules, value, (*path, key), problems))
+    }
+    if common is not None:
+        _check_names(common.alarms, path, problems)
+        _check_limits(common.alarms, rules, path, problems)
+
+
+def _part(table: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key in keys}
+
+
 def _driver(table: Mapping[str, Any], path: KeyPath, problems: Problems) -> Driver | None:
     name = table.get("driver")
     if not isinstance(name, str):
-        read(Common, {"driver": name} if "driver" in table else {}, path, problems)  # says what is wrong with it
-        return None
+        return None  # which is told with the keys that every device has
     try:
         return registry.load(name)
     except registry.UnknownDriverError:
@@ -122,16 +141,23 @@ def _port(
 ) -> tuple[Port | None, str | None]:
     """Return the port of its own, or the name of the shared one."""
     where = (*path, "port")
-    value = table.get("port")
     if isinstance(driver, InputDriver | OutputDriver):
         if "port" in table:
             text = _("has no meaning: '{driver}' is a GPIO device, and has a pin")
             problems.add(where, text.format(driver=driver.name))
     elif "port" not in table:
         problems.add(where, _("is missing: {help}").format(help=_(PORT_HELP)))
-    elif isinstance(value, dict):
+    else:
+        return _given_port(table["port"], where, ports, problems)
+    return None, None
+
+
+def _given_port(
+    value: object, where: KeyPath, ports: Collection[str], problems: Problems
+) -> tuple[Port | None, str | None]:
+    if isinstance(value, dict):
         return read(Port, value, where, problems), None
-    elif not isinstance(value, str):
+    if not isinstance(value, str):
         problems.add(where, _("must be a text in quotes, or a table with path and line"))
     elif value.startswith("/"):
         return Port(path=value), None
@@ -201,7 +227,6 @@ def _alarms(
 
     `quantities` is None if the settings do not tell them.
     """
-    names: dict[str, KeyPath] = {}
     for index, alarm in enumerate(configured):
         where = (*path, "alarms", index)
         if quantities is not None and alarm.quantity not in quantities:
@@ -209,6 +234,20 @@ def _alarms(
             problems.add((*where, "quantity"), text + nearest(alarm.quantity, quantities))
         elif alarm.quantity in driver.alarms and alarm.equals is None:
             problems.add(where, _("'{quantity}' is true or false: use 'equals'").format(quantity=alarm.quantity))
+    _check_names(configured, path, problems)
+    watched = {alarm.quantity for alarm in configured}
+    default = tuple(
+        AlarmRule(name=quantity, quantity=quantity, equals=True)
+        for quantity in driver.alarms
+        if quantity in (quantities or {}) and quantity not in watched
+    )
+    return configured + default
+
+
+def _check_names(alarms: tuple[AlarmRule, ...], path: KeyPath, problems: Problems) -> None:
+    names: dict[str, KeyPath] = {}
+    for index, alarm in enumerate(alarms):
+        where = (*path, "alarms", index)
         if not re.fullmatch(ALARM_NAME, alarm.name):
             text = _("an alarm's name is made of lower-case letters, digits, '_' and '-', such as 'flood'")
             problems.add((*where, "name"), text)
@@ -220,13 +259,6 @@ def _alarms(
             place = problems.source.place(names[alarm.name])
             problems.add((*where, "name"), text.format(name=alarm.name, place=place))
         names.setdefault(alarm.name, where)
-    watched = {alarm.quantity for alarm in configured}
-    default = tuple(
-        AlarmRule(name=quantity, quantity=quantity, equals=True)
-        for quantity in driver.alarms
-        if quantity in (quantities or {}) and quantity not in watched
-    )
-    return configured + default
 
 
 def _check_limits(alarms: tuple[AlarmRule, ...], rules: Mapping[str, Rules], path: KeyPath, problems: Problems) -> None:

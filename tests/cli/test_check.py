@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,45 @@ def test_a_wrong_file_is_told_line_by_line_with_status_78(file):
         f"{file}:2: gateway.id: an id is made of lower-case letters, digits and single hyphens, such as 'air-1'",
         f"{file}:6: devices.b.driver: 'buton' is not a driver; did you mean 'button'?",
     ]
+
+
+def test_an_unknown_driver_hides_nothing_else_that_can_be_judged(file):
+    file.write_text(
+        SMALL
+        + """
+[devices.air-1]
+driver = "plantwoer"
+port = "ttyUSB0"
+every = "x"
+label = 1
+its_own = "perhaps"
+[devices.air-1.pm2_5]
+deadbnd = 1
+[[devices.air-1.alarms]]
+name = "Dust"
+quantity = "pm2_5"
+above = 1
+[devices.b]
+driver = 5
+port = 1
+hold = "y"
+""",
+        "utf-8",
+    )
+    result = roadside("check", file)
+    assert result.returncode == 78
+    said = [re.sub(r"^.*:[0-9]+: devices\.", "", line).partition(": ")[::2] for line in result.stderr.splitlines()]
+    assert [(key, text.partition(";")[0].partition(",")[0]) for key, text in said] == [
+        ("air-1.driver", "'plantwoer' is not a driver"),
+        ("air-1.port", "'ttyUSB0' is neither a path such as /dev/ttyAMA0 nor a port of [ports]"),
+        ("air-1.every", "must be a duration such as '250 ms'"),
+        ("air-1.label", 'must be a table such as { en = "..."'),
+        ("air-1.pm2_5.deadbnd", "is not a known key"),
+        ("b.driver", "must be a text in quotes"),
+        ("b.port", "must be a text in quotes"),
+    ]
+    file.write_text(file.read_text("utf-8").replace('every = "x"\nlabel = 1', ""), "utf-8")
+    assert "devices.air-1.alarms (Dust).name: an alarm's name is made of" in roadside("check", file).stderr
 
 
 def test_a_file_that_is_not_there_is_told_the_same_way(tmp_path):
