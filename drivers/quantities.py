@@ -115,6 +115,7 @@ QUANTITIES: dict[str, Quantity] = {
     "battery_voltage": Quantity("V", N_("Voltage of the battery")),
     "battery_current": Quantity("A", N_("Current into the battery; negative: out of it")),
     "battery_power": Quantity("W", N_("Power into the battery; negative: out of it")),
+    "battery_temperature": Quantity("Cel", N_("Temperature of the battery")),
     "state_of_charge": Quantity("%", N_("Charge of the battery")),
     "time_to_go": Quantity("min", N_("Time until the battery is empty")),
     "starter_voltage": Quantity("V", N_("Voltage of the second battery")),
@@ -128,6 +129,8 @@ QUANTITIES: dict[str, Quantity] = {
     "yield_yesterday": Quantity("kWh", N_("Energy of the solar panel yesterday")),
     "power_max_today": Quantity("W", N_("Most power of the solar panel today")),
     "charger_state": Quantity("", N_("What the charger does")),
+    "tracker_state": Quantity("", N_("What the search for the panel's best power does")),
+    "off_reason": Quantity("", N_("Why the charger is off, in the device's own bits; 0: it is not")),
     "charger_error": Quantity("", N_("Error of the charger, in the device's own numbers")),
     "alarm": Quantity("", N_("The device itself raises an alarm")),
     # the device itself

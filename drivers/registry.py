@@ -22,7 +22,9 @@ TABLE = {
     "plantower": "drivers.devices.plantower:DRIVER",
     "rain_gauge": "drivers.devices.rain_gauge:DRIVER",
     "sdm120": "drivers.devices.sdm120:DRIVER",
+    "sds011": "drivers.devices.sds011:DRIVER",
     "siren": "drivers.devices.siren:DRIVER",
+    "vedirect": "drivers.devices.vedirect:DRIVER",
 }
 
 
