@@ -46,7 +46,7 @@ TRACKER_STATES = {0: "off", 1: "limited", 2: "tracking"}
 
 def scaled(scale: float, text: str) -> Value:
     """Return a whole number of some unit in ours."""
-    return round(int(text) * scale, DIGITS)
+    return round(int(text) * scale, DIGITS) + 0.0  # no -0.0
 
 
 def named(names: Mapping[int, str], text: str) -> Value:
