@@ -26,6 +26,7 @@ COMMANDS = {
     "safe": N_("Switch all outputs off after the agent has ended."),
     "journal": N_("Look into the readings that are kept on a card."),
     "drivers": N_("List what can be connected, with its settings."),
+    "decode": N_("Decode recorded bytes of a device to lines of JSON."),
     "schema": N_("Print the JSON Schema of the configuration."),
     "listen": N_("Show what gateways publish."),
     "demo": N_("Run a whole cabinet on this machine."),

@@ -37,7 +37,7 @@ def set_option(function: F) -> F:
         "overrides",
         multiple=True,
         metavar="KEY=VALUE",
-        callback=_pairs,
+        callback=pairs,
         help=_("Put a value over what the file says, such as uplinks.city.url=mqtt://127.0.0.1:1883"),
     )(function)
 
@@ -51,11 +51,12 @@ def refuse(error: ConfigError) -> int:
     return INVALID_CONFIGURATION
 
 
-def _pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    pairs = {}
+def pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Return the values of a repeated option KEY=VALUE as a dictionary: a callback of click's."""
+    given = {}
     for value in values:
         key, equals, rest = value.partition("=")
         if not equals:
             raise click.BadParameter(_("write KEY=VALUE"), ctx=ctx, param=parameter)
-        pairs[key.strip()] = rest
-    return pairs
+        given[key.strip()] = rest
+    return given

@@ -1,0 +1,103 @@
+"""`roadside decode`: recorded bytes to JSON lines, without configuration, hardware or root."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from agent import decoding
+from agent.commands import INVALID_CONFIGURATION, pairs
+from agent.config.problems import ConfigError, printable
+from agent.i18n import _
+from agent.notations import Escaped, Hex, NotationError, Raw
+from drivers import registry
+from drivers.contract import InputDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from agent.notations import Notation
+    from drivers.contract import Decoder, Item
+
+NOT_AS_SAID = 65  # EX_DATAERR of sysexits(3): the text is not in the notation that was named
+STANDARD_INPUT = 0  # not sys.stdin, which is not there if it was closed
+PIECE = 1 << 16  # bytes read at once
+NOTATIONS: Mapping[str | None, type[Notation]] = {None: Raw, "hex": Hex, "escaped": Escaped}
+
+HELP = _(
+    "Decode what a device sent: the raw bytes of FILE or standard input become lines of JSON, one a measurement or"
+    " fault. DRIVER is a name from `roadside drivers`; devices at GPIO inputs take edges, 'milliseconds:level ...'."
+)
+
+
+@click.command(help=HELP)
+@click.argument("name", metavar="DRIVER")
+@click.argument("file", type=click.Path(allow_dash=True), default="-")
+@click.option(
+    "--set", "given", multiple=True, metavar="KEY=VALUE", callback=pairs, help=_("Give a setting of the driver.")
+)
+@click.option("--hex", "notation", flag_value="hex", help=_("The bytes are written as hexadecimal digits."))
+@click.option("--escaped", "notation", flag_value="escaped", help=_(r"The bytes are written as text with \r, \x1b ..."))
+@click.option(
+    "--for",
+    "played_on",
+    type=click.FloatRange(min=0),
+    default=decoding.PLAYED_ON,
+    show_default=True,
+    metavar="SECONDS",
+    help=_("How long nothing happens after the last edge."),
+)
+def command(name: str, file: str, given: Mapping[str, str], notation: str | None, played_on: float) -> int:
+    """Decode a recording."""
+    try:
+        driver = registry.load(name)
+        settings = decoding.settings(driver, given)
+        decoder = decoding.decoder(driver, settings, played_on=played_on)
+    except registry.UnknownDriverError:
+        from agent.config.devices import unknown_driver
+
+        return _fail(INVALID_CONFIGURATION, unknown_driver(name))
+    except ConfigError as error:
+        texts = [f"--set {problem.key}: {problem.text}" if problem.key else problem.text for problem in error.problems]
+        return _fail(INVALID_CONFIGURATION, *texts)
+    except (registry.DriverError, decoding.NothingToDecodeError) as error:
+        return _fail(INVALID_CONFIGURATION, str(error))
+    if notation and isinstance(driver, InputDriver):
+        raise click.UsageError(_("edges are text of their own: leave out --{notation}").format(notation=notation))
+    try:
+        _decode(file, NOTATIONS[notation](), decoder, driver.quantities(settings))
+    except NotationError as error:
+        return _fail(NOT_AS_SAID, f"{file}: {error}")
+    return 0
+
+
+def _decode(file: str, notation: Notation, decoder: Decoder, units: Mapping[str, str]) -> None:
+    """Print what comes of a file as it comes; raises NotationError and ClickException."""
+    for piece in _pieces(file):
+        _print(decoder.feed(notation.feed(piece)), units)
+    _print([*decoder.feed(notation.end()), *decoder.end()], units)
+
+
+def _print(items: Sequence[Item], units: Mapping[str, str]) -> None:
+    if items:
+        sys.stdout.write("".join(f"{decoding.line(item, units)}\n" for item in items))
+        sys.stdout.flush()  # somebody may be watching a port
+
+
+def _pieces(file: str) -> Iterator[bytes]:
+    """Yield what can be read at once of a file or, for "-", standard input; raises ClickException."""
+    try:
+        with open(STANDARD_INPUT if file == "-" else file, "rb", buffering=0, closefd=file != "-") as source:
+            while piece := source.read(PIECE):
+                yield piece
+    except OSError as error:
+        text = _("{file} cannot be read: {error}").format(file=file, error=error.strerror)
+        raise click.ClickException(text) from None
+
+
+def _fail(status: int, *texts: str) -> int:
+    for text in texts:
+        click.echo(printable(text), err=True)
+    return status
