@@ -4,6 +4,7 @@ A driver's module is imported when it is first asked for: a gateway loads only w
 """
 
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,30 @@ TABLE = {
     "a02yyuw": "drivers.devices.a02yyuw:DRIVER",
     "button": "drivers.devices.button:DRIVER",
     "line": "drivers.devices.line:DRIVER",
+    "mhz19": "drivers.devices.mhz19:DRIVER",
+    "modbus": "drivers.modbus.own:DRIVER",
     "nmea": "drivers.devices.nmea:DRIVER",
     "plantower": "drivers.devices.plantower:DRIVER",
+    "pzem004t": "drivers/profiles/pzem004t.toml",
     "rain_gauge": "drivers.devices.rain_gauge:DRIVER",
-    "sdm120": "drivers.devices.sdm120:DRIVER",
+    "relay8": "drivers/profiles/relay8.toml",
+    "rs_fsjt": "drivers/profiles/rs_fsjt.toml",
+    "rs_fxjt": "drivers/profiles/rs_fxjt.toml",
+    "sdi_radar_300wl": "drivers/profiles/sdi_radar_300wl.toml",
+    "sdm120": "drivers/profiles/sdm120.toml",
+    "sdm230": "drivers/profiles/sdm230.toml",
+    "sdm630": "drivers/profiles/sdm630.toml",
     "sds011": "drivers.devices.sds011:DRIVER",
+    "sen0657": "drivers/profiles/sen0657.toml",
+    "sen0676": "drivers/profiles/sen0676.toml",
     "siren": "drivers.devices.siren:DRIVER",
+    "sm7901": "drivers/profiles/sm7901.toml",
+    "tower_lamp": "drivers/profiles/tower_lamp.toml",
     "vedirect": "drivers.devices.vedirect:DRIVER",
+    "waveshare_analog": "drivers/profiles/waveshare_analog.toml",
+    "waveshare_relay": "drivers/profiles/waveshare_relay.toml",
+    "xm8589": "drivers/profiles/xm8589.toml",
+    "xymd02": "drivers/profiles/xymd02.toml",
 }
 
 
@@ -61,6 +79,8 @@ def load(name: str) -> Driver:
     The table comes first: an added driver cannot take the place of one of Roadside's own.
     """
     if target := TABLE.get(name):
+        if target.endswith(".toml"):
+            return _of_profile(name)
         module, _, attribute = target.partition(":")
         driver: Driver = getattr(import_module(module), attribute)
         return driver
@@ -72,6 +92,14 @@ def load(name: str) -> Driver:
     if len(offers) > 1:
         raise BrokenDriverError(name, " and ".join(sorted(offers)), "two packages offer it; remove one")
     return _load_added(next(iter(offers.values())))
+
+
+@cache
+def _of_profile(name: str) -> Driver:
+    """Return the driver that one of our own profiles makes."""
+    from drivers.modbus import making, reading
+
+    return making.driver_of(name, reading.read(name))
 
 
 def _added() -> "EntryPoints":

@@ -17,4 +17,10 @@ Report = Annotated[
     Interval(ge=1, le=600),  # well within the `silent_after` of these drivers
     Help(N_("How often the state goes up although nothing happened"), unit="s"),
 ]
-ModbusAddress = Annotated[int, Interval(ge=1, le=247), Help(N_("Modbus address that is set in the device"))]
+FIRST_MODBUS_ADDRESS = 1  # what nearly all devices leave the factory with
+ModbusAddress = Annotated[  # None in a recording: whichever device is heard
+    int | None, Interval(ge=1, le=247), Help(N_("Modbus address that is set in the device; 1 unless given"))
+]
+LongestOn = Annotated[
+    float, Interval(gt=0, le=86400), Help(N_("Longest time it stays on without being asked again"), unit="s")
+]

@@ -1,11 +1,10 @@
 """A siren, lamp or relay on an output pin. Off is its safe state, and it never stays on longer than it may."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from drivers.contract import N_, Help, Interval, Item, Measurement, OutputDriver, Wire
+from drivers.contract import N_, Item, Measurement, OutputDriver, Wire
 from drivers.quantities import always
-from drivers.settings import Active, Pin, Report
+from drivers.settings import Active, LongestOn, Pin, Report
 from drivers.wiring import GND, PIN
 
 
@@ -15,9 +14,7 @@ class Settings:
 
     pin: Pin
     active: Active = "high"
-    longest_on: Annotated[
-        float, Interval(gt=0, le=86400), Help(N_("Longest time it stays on without being asked again"), unit="s")
-    ] = 180.0
+    longest_on: LongestOn = 180.0
     report: Report = 300.0
 
 

@@ -3,8 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.contract import Fault, FaultKind
-from drivers.modbus import READ_HOLDING_REGISTERS, READ_INPUT_REGISTERS, Request, framed, read
-from tests.drivers.feeding import faults
+from drivers.modbus.client import Request, read, write
+from drivers.modbus.frames import READ_HOLDING_REGISTERS, READ_INPUT_REGISTERS, framed
+from tests.drivers.feeding import answered, faults
 
 # Recorded: an Eastron SDM220 that says 233.412 V (MichielVanwelsenaere/HomeAutomation.CoDeSys3, docs).
 ASKED = bytes.fromhex("01 04 00 00 00 02 71 CB")
@@ -16,7 +17,7 @@ DAMAGED = bytes.fromhex("01 04 04 43 79 69 78 10 6E")  # one bit flipped
 
 
 def request():
-    return Request(1, READ_INPUT_REGISTERS, 0, 2)
+    return Request.reading(1, READ_INPUT_REGISTERS, 0, 2)
 
 
 def found(heard):
@@ -34,7 +35,7 @@ def missed(heard):
 
 def test_the_request():
     assert request().frame == ASKED
-    assert Request(4, READ_HOLDING_REGISTERS, 0x0121, 1).frame == bytes.fromhex("04 03 01 21 00 01 D5 A9")
+    assert Request.reading(4, READ_HOLDING_REGISTERS, 0x0121, 1).frame == bytes.fromhex("04 03 01 21 00 01 D5 A9")
 
 
 def test_a_clean_reply():
@@ -84,7 +85,7 @@ def test_an_exception_reply_is_a_refusal():
 
 def test_a_recorded_exception_between_zeros():
     # pyhys/minimalmodbus, issue 61
-    answer = Request(4, READ_HOLDING_REGISTERS, 0x0121, 1).find(bytes.fromhex("00 04 83 02 D0 F0 00"))
+    answer = Request.reading(4, READ_HOLDING_REGISTERS, 0x0121, 1).find(bytes.fromhex("00 04 83 02 D0 F0 00"))
     assert answer.refused == Fault(FaultKind.REFUSED, 1, "exception 2: illegal data address")
     assert faults(answer.faults) == [(FaultKind.GARBAGE, 0), (FaultKind.GARBAGE, 6)]
 
@@ -103,12 +104,50 @@ def test_what_was_wrong_is_said_when_no_reply_came():
 
 
 def test_reading_within_a_poll():
-    poll = read(1, 0, 2, within=0.5)
+    poll = read(1, READ_INPUT_REGISTERS, 0, 2, within=0.5)
     ask = next(poll)
     assert (ask.request, ask.within) == (ASKED, 0.5)
     with pytest.raises(StopIteration) as stop:
         poll.send(ask.find(b"\x00" + REPLY))
     assert stop.value.value == (VOLTS, [Fault(FaultKind.GARBAGE, 0, "00")])
+
+
+BUSY = framed(bytes.fromhex("01 84 06"))
+
+
+def test_a_device_that_is_busy_is_asked_once_more():
+    replies = iter([BUSY, REPLY])
+    reply = answered(read(1, READ_INPUT_REGISTERS, 0, 2, within=0.5), lambda _: next(replies))
+    assert reply.data == VOLTS
+    assert faults(reply.faults) == [(FaultKind.REFUSED, 0)]
+    replies = iter([BUSY, BUSY, REPLY])
+    reply = answered(read(1, READ_INPUT_REGISTERS, 0, 2, within=0.5), lambda _: next(replies))
+    assert (reply.data, len(reply.faults)) == (b"", 2)
+
+
+def test_any_other_refusal_is_final():
+    replies = iter([EXCEPTION, REPLY])
+    assert answered(read(1, READ_INPUT_REGISTERS, 0, 2, within=0.5), lambda _: next(replies)).data == b""
+
+
+def test_a_write_is_answered_by_its_own_bytes():
+    # Waveshare, manual of the Modbus RTU Relay
+    asked = []
+    reply = answered(write(1, 0, 0xFF00, within=0.5), lambda ask: asked.append(ask.request) or ask.request)
+    assert asked == [bytes.fromhex("01 05 00 00 FF 00 8C 3A")]
+    assert (reply.data != b"", reply.faults) == (True, [])
+
+
+def test_a_write_whose_answer_is_damaged_is_not_done_for_all_anybody_knows():
+    reply = answered(write(1, 0, 0xFF00, within=0.5), lambda _: bytes.fromhex("01 05 00 00 FF 00 8C 3B"))
+    assert reply.data == b""
+    assert faults(reply.faults) == [(FaultKind.CHECKSUM, 0)]
+
+
+def test_an_echo_that_begins_like_the_reply_is_no_damaged_reply():
+    asked = Request.reading(1, READ_INPUT_REGISTERS, 0x0400, 2)
+    assert asked.find(asked.frame) is None
+    assert faults(asked.missed()) == [(FaultKind.NO_REPLY, 8)]
 
 
 @given(noise=st.binary(max_size=300), registers=st.binary(min_size=4, max_size=4))

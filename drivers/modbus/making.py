@@ -1,0 +1,68 @@
+"""A profile becomes a driver."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from drivers import wiring
+from drivers.contract import N_, BusOutputDriver, PollingDriver, Wire
+from drivers.modbus import loop, meter, relay
+from drivers.quantities import always
+
+if TYPE_CHECKING:
+    from drivers.modbus.profile import Profile
+
+PLACES = {
+    "A": wiring.A,
+    "B": wiring.B,
+    "3.3 V": wiring.V3,
+    "5 V": wiring.V5,
+    "GND": wiring.GND,
+    "TXD": wiring.TXD,
+    "RXD": wiring.RXD,
+    "supply": wiring.SUPPLY,
+    "open": wiring.OPEN,
+}
+RS485 = (Wire("A", wiring.A), Wire("B", wiring.B))
+TERMINATION = N_("120 ohms between A and B at both ends of the line")
+SILENT_AFTER = 60.0
+
+
+def driver_of(name: str, profile: Profile, *, settings: type[Any] | None = None) -> PollingDriver | BusOutputDriver:
+    """Return the driver of a profile; `settings` is a class that has all fields of the usual one, and more."""
+    said: dict[str, Any] = {
+        "name": name,
+        "title": profile.title,
+        "line": profile.line,
+        "every": profile.every,
+        "silent_after": max(SILENT_AFTER, 3 * profile.every),
+        "wiring": tuple(Wire(wire.pin, PLACES[wire.to]) for wire in profile.wiring) or RS485,
+        "notes": profile.notes if profile.wiring else (*profile.notes, TERMINATION),
+        "source": profile.source,
+        "profile": profile,
+    }
+    if profile.outputs is not None:
+        return BusOutputDriver(
+            **said,
+            settings=settings or relay.Settings,
+            quantities=always("on"),
+            make=partial(relay.Relay, profile, profile.outputs),
+            overhear=partial(relay.overhear, profile, profile.outputs),
+        )
+    if profile.channels is not None:
+        return PollingDriver(
+            **said,
+            settings=settings or loop.Settings,
+            quantities=loop.quantities,
+            make=partial(loop.Loop, profile, profile.channels),
+            overhear=partial(loop.overhear, profile, profile.channels),
+        )
+    units = profile.units()
+    return PollingDriver(
+        **said,
+        settings=settings or meter.Settings,
+        quantities=lambda _settings: units,
+        make=partial(meter.Meter, profile),
+        overhear=partial(meter.overhear, profile),
+    )
