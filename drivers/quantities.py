@@ -154,6 +154,7 @@ QUANTITIES: dict[str, Quantity] = {
     # the device itself
     "device_temperature": Quantity("Cel", N_("Temperature inside the device")),
     "device_voltage": Quantity("V", N_("Supply voltage of the device")),
+    "heater_temperature": Quantity("Cel", N_("Temperature of the heater")),
     "heater_voltage": Quantity("V", N_("Voltage of the heater")),
     "reference_voltage": Quantity("V", N_("Reference voltage of the device")),
     # position
