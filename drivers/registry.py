@@ -37,6 +37,7 @@ TABLE = {
     "sdm230": "drivers/profiles/sdm230.toml",
     "sdm630": "drivers/profiles/sdm630.toml",
     "sds011": "drivers.devices.sds011:DRIVER",
+    "seeed_wind": "drivers/profiles/seeed_wind.toml",
     "sen0657": "drivers/profiles/sen0657.toml",
     "sen0676": "drivers/profiles/sen0676.toml",
     "siren": "drivers.devices.siren:DRIVER",

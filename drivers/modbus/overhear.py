@@ -117,7 +117,11 @@ class Overheard:
             kind = FaultKind.TRUNCATED if awaited > left else FaultKind.CHECKSUM
             self._refuse(kind, at, min(awaited, left), items)
             return 0
-        return -1 if sizes[-1] > left and not self._ended else 0
+        if sizes[-1] <= left:
+            return 0
+        if self._ended and self._buffer[at + 1] == self._meaning.function and self._is_ours(self._buffer[at]):
+            self._refuse(FaultKind.TRUNCATED, at, left, items)
+        return 0 if self._ended else -1
 
     def _awaited(self, at: int) -> int:
         """Return the size of the device's reply, if the bytes there begin as one does; 0 if not."""
