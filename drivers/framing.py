@@ -64,7 +64,9 @@ class FrameDecoder:
             seen, fault = self._look(framing, position)
             if fault is None:
                 self._end_noise(position, items)
-                items += framing.decode(seen)
+                start = self._offset + position
+                for item in framing.decode(seen):
+                    items.append(item._replace(offset=start + item.offset) if isinstance(item, Fault) else item)
                 position += len(seen)
                 self._told = max(self._told, self._offset + position)
             elif fault is FaultKind.TRUNCATED and not ended:
