@@ -65,8 +65,10 @@ class FrameDecoder:
             if fault is None:
                 self._end_noise(position, items)
                 start = self._offset + position
-                for item in framing.decode(seen):
-                    items.append(item._replace(offset=start + item.offset) if isinstance(item, Fault) else item)
+                items += (
+                    item._replace(offset=start + item.offset) if isinstance(item, Fault) else item
+                    for item in framing.decode(seen)
+                )
                 position += len(seen)
                 self._told = max(self._told, self._offset + position)
             elif fault is FaultKind.TRUNCATED and not ended:
