@@ -1,21 +1,35 @@
-"""DYP A02YYUW ultrasonic sensor looking down on water, and its relatives A01NYUB and ME007YS: FF, mm high, mm low, sum.
+"""DYP A02YYUW ultrasonic sensor looking down on water, and its relatives: FF, millimetres high, low, sum.
 
-It speaks unasked, every 100 to 300 ms. The AJ-SR04M, which leaves FF out of the sum, is another device and is refused.
-Source: DFRobot, product page of the SEN0311 (A02YYUW), "UART output".
+A02YYUW, A01NYUB and ME007YS speak unasked, every 100 to 300 ms; JSN-SR04T and AJ-SR04M do so or wait for a trigger,
+depending on a resistor on their board.
+Source: DFRobot, product pages of the SEN0311 (A02YYUW) and SEN0312 (ME007YS), "UART output"; JSN-SR04T, "output mode".
+The sum without FF: recorded from an AJ-SR04M (ptvoinfo/zigbee-configurable-firmware, 274).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
+from drivers import water
 from drivers.checksums import sum8
-from drivers.contract import N_, Help, Interval, ListeningDriver, Measurement, Reason, SerialLine, Wire
+from drivers.contract import (
+    N_,
+    Help,
+    Interval,
+    ListeningDriver,
+    Measurement,
+    Prompt,
+    Reason,
+    SerialLine,
+    Wire,
+)
 from drivers.framing import FrameDecoder, Framing
-from drivers.quantities import unit
+from drivers.water import MountHeight
 from drivers.wiring import GND, OPEN, RXD, V3
 
 HEAD = b"\xff"
 SIZE = 4
+TRIGGER = b"\x55"
 # At a steady 511 mm the stream is FF 01 FF FF FF 01 FF FF ..., in which this is a good frame too, one byte too early:
 # 65281 mm. No other distance can be read out of step for ever.
 OUT_OF_STEP = b"\xff\xff\x01\xff"
@@ -23,19 +37,24 @@ OUT_OF_STEP = b"\xff\xff\x01\xff"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where the sensor hangs and how far it sees."""
+    """Where the sensor hangs, how far it sees and how it speaks."""
 
-    mount_height: Annotated[
-        float | None,
-        Interval(ge=-100, le=100),
-        Help(N_("Height of the sensor above the zero of the gauge: sends water_level, not water_distance"), unit="m"),
-    ] = None
+    mount_height: MountHeight = None
     nearest: Annotated[
         float, Interval(ge=0, le=10), Help(N_("Shortest distance that the sensor can measure"), unit="m")
     ] = 0.03
+    # That of the A01NYUB: no frame tells which of the family it is, and a far bed of a canal is no lost echo.
     farthest: Annotated[
         float, Interval(gt=0, le=10), Help(N_("Longest distance that the sensor can measure"), unit="m")
-    ] = 4.5
+    ] = 7.5
+    sum: Annotated[
+        Literal["all", "data"], Help(N_("What the sum is of: all bytes before it, or without FF as in the AJ-SR04M"))
+    ] = "all"
+    trigger: Annotated[
+        float | None,
+        Interval(ge=0.1, le=60),
+        Help(N_("How often a JSN-SR04T or AJ-SR04M that waits for it is sent its trigger, 55"), unit="s"),
+    ] = None
 
     def __post_init__(self) -> None:
         if self.nearest >= self.farthest:
@@ -43,14 +62,9 @@ class Settings:
             raise ValueError(message)
 
 
-def quantity(settings: Settings) -> str:
-    """Return what is measured: the level if the height of the sensor is known, else the distance."""
-    return "water_distance" if settings.mount_height is None else "water_level"
-
-
 def quantities(settings: Settings) -> Mapping[str, str]:
     """Return the one quantity and its unit."""
-    return {quantity(settings): unit(quantity(settings))}
+    return water.quantities(settings.mount_height)
 
 
 def intact(frame: bytes) -> bool:
@@ -58,36 +72,52 @@ def intact(frame: bytes) -> bool:
     return sum8(frame[:3]) == frame[3] and frame != OUT_OF_STEP
 
 
+def intact_data(frame: bytes) -> bool:
+    """Tell whether the last byte is the sum of the two in the middle."""
+    return sum8(frame[1:3]) == frame[3]
+
+
 def decoder(settings: Settings) -> FrameDecoder:
     """Return a decoder for a sensor with these settings."""
-    name = quantity(settings)
 
     def decode(frame: bytes) -> list[Measurement]:
         distance = (frame[1] << 8 | frame[2]) / 1000
         if not distance or distance > settings.farthest:
-            return [Measurement(name, None, Reason.NO_ECHO)]
+            return [water.measure(settings.mount_height, Reason.NO_ECHO)]
         if distance < settings.nearest:
-            return [Measurement(name, None, Reason.OUT_OF_RANGE)]
-        value = distance if settings.mount_height is None else settings.mount_height - distance
-        return [Measurement(name, round(value, 3))]
+            return [water.measure(settings.mount_height, Reason.OUT_OF_RANGE)]
+        return [water.measure(settings.mount_height, distance)]
 
-    return FrameDecoder(Framing(HEAD, len(HEAD), lambda _: SIZE, intact, decode))
+    check = intact if settings.sum == "all" else intact_data
+    echo_of_trigger = Framing(TRIGGER, len(TRIGGER), lambda _: len(TRIGGER), lambda _: True, lambda _: ())
+    return FrameDecoder(Framing(HEAD, len(HEAD), lambda _: SIZE, check, decode), echo_of_trigger)
+
+
+def prompt(settings: Settings) -> Prompt | None:
+    """Return the trigger, if the sensor waits for one."""
+    return None if settings.trigger is None else Prompt(TRIGGER, settings.trigger)
 
 
 DRIVER = ListeningDriver(
     name="a02yyuw",
-    title="DYP A02YYUW, A01NYUB, ME007YS",
+    title="DYP A02YYUW, A01NYUB, ME007YS; JSN-SR04T, AJ-SR04M",
     settings=Settings,
     quantities=quantities,
     line=SerialLine(9600),
     make=decoder,
+    prompt=prompt,
     silent_after=30.0,
     wiring=(
         Wire(N_("red"), V3),
         Wire(N_("black"), GND),
         Wire(N_("white, TX"), RXD),
-        Wire(N_("yellow, RX"), OPEN, N_("open it sends filtered values")),
+        Wire(N_("yellow, RX"), OPEN, N_("open it sends filtered values; with a trigger: to GPIO14, TXD (pin 8)")),
     ),
-    notes=(N_("Fed with 5 V its TX is at 5 V: feed it with 3.3 V, or put a divider in front of RXD"),),
-    source="DFRobot SEN0311; ranges: A02YYUW 0.03 to 4.5 m, A01NYUB 0.28 to 7.5 m, ME007YS 0.28 to 4.5 m",
+    notes=(
+        N_("Fed with 5 V its TX is at 5 V: feed it with 3.3 V, or put a divider in front of RXD"),
+        N_("JSN-SR04T: 47 kilohms at R27 make it speak unasked, 120 kilohms when triggered"),
+        N_("Set nearest and farthest to what the sensor can do: what is beyond is then no echo"),
+    ),
+    source="DFRobot SEN0311, SEN0312; A02YYUW 0.03 to 4.5 m, A01NYUB 0.28 to 7.5 m, ME007YS 0.28 to 4.5 m, "
+    "JSN-SR04T 0.2 to 6 m, AJ-SR04M 0.2 to 8 m",
 )

@@ -32,7 +32,7 @@ def test_with_the_height_of_the_sensor_it_is_a_level():
     assert quantities(settings) == {"water_level": "m"}
 
 
-@pytest.mark.parametrize("millimetres", [0, 4501, 0xFFFD, 0xFFFE])
+@pytest.mark.parametrize("millimetres", [0, 7501, 0xFFFD, 0xFFFE])
 def test_nothing_or_beyond_the_range_is_no_echo(millimetres):
     assert values(decode(decoder(), frame(millimetres))) == {"water_distance": Reason.NO_ECHO}
 
