@@ -272,6 +272,8 @@ class Driver:
     warm_up: float = 0.0  # seconds after power-on during which values are not to be trusted
     event: bool = False  # True: readings go up as they happen and repeats are not "stuck"
     alarms: Sequence[str] = ()  # quantities (booleans) that are alarms in themselves: raised when true
+    reasons: Sequence[Reason] = ()  # why the device's answer may hold no value
+    faults: Sequence[FaultKind] = ()  # what may be wrong with what comes in
     wiring: Sequence[Wire] = ()
     notes: Sequence[str] = ()  # what a technician must know: voltages, settings in the device, what it cannot tell
     source: str = ""  # datasheet and section the numbers come from
