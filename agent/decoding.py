@@ -15,6 +15,7 @@ from agent.config.problems import ConfigError, Problems, Source
 from agent.i18n import _
 from agent.notations import Word, Words
 from drivers.contract import BusOutputDriver, Fault, InputDriver, ListeningDriver, Measurement, PollingDriver
+from drivers.quantities import QUANTITIES
 from drivers.settings import Pin
 
 if TYPE_CHECKING:
@@ -130,5 +131,7 @@ def _shown(item: Item, units: Mapping[str, str]) -> Mapping[str, object]:
     shown: dict[str, object] = {"quantity": item.quantity, "value": item.value}
     if item.reason is not None:
         return {**shown, "reason": item.reason}
-    unit = units.get(item.quantity)
+    # Of a driver that sends tracks in place of echoes the quantities of an echo are in the table alone.
+    known = QUANTITIES.get(item.quantity)
+    unit = units.get(item.quantity, known.unit if known else "")
     return {**shown, "unit": unit} if unit else shown
