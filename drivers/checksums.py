@@ -1,5 +1,6 @@
 """Checksums of the protocols of roadside devices: pure functions over bytes."""
 
+from binascii import crc_hqx
 from functools import reduce
 from operator import xor
 
@@ -39,25 +40,12 @@ def crc16_modbus(data: bytes) -> int:
     return crc
 
 
-def _crc16_ccitt_entry(byte: int) -> int:
-    crc = byte << 8
-    for _ in range(8):
-        crc = crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1
-    return crc & 0xFFFF
-
-
-_CRC16_CCITT = tuple(_crc16_ccitt_entry(byte) for byte in range(256))
-
-
 def crc16_ccitt(data: bytes) -> int:
     """Return the CRC-16 of XMODEM and of Davis (polynomial 1021, start 0); it goes on the wire high byte first.
 
     Over a whole frame including its own CRC the result is 0. Source: Davis serial protocol 2.6.1, XII.
     """
-    crc = 0
-    for byte in data:
-        crc = crc << 8 & 0xFFFF ^ _CRC16_CCITT[crc >> 8 ^ byte]
-    return crc
+    return crc_hqx(data, 0)
 
 
 def crc16_sdi12(data: bytes) -> bytes:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 GROUP = "roadside.drivers"
 
+BY_PROFILE = "modbus"  # the driver that somebody's own profile makes
+
 TABLE = {
     "a02yyuw": "drivers.devices.a02yyuw:DRIVER",
     "button": "drivers.devices.button:DRIVER",
@@ -45,7 +47,9 @@ TABLE = {
     "sps30": "drivers.devices.sps30:DRIVER",
     "tfmini": "drivers.devices.tfmini:DRIVER",
     "tower_lamp": "drivers/profiles/tower_lamp.toml",
+    "vantage": "drivers.devices.vantage:DRIVER",
     "vedirect": "drivers.devices.vedirect:DRIVER",
+    "winsen": "drivers.devices.winsen:DRIVER",
     "wxt53x": "drivers.devices.wxt53x:DRIVER",
     "waveshare_analog": "drivers/profiles/waveshare_analog.toml",
     "waveshare_relay": "drivers/profiles/waveshare_relay.toml",
