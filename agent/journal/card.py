@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from agent.journal.commit import Committed, decode_commit, encode_commit
 from agent.journal.frames import Damage, Kind, frame, scan
 from agent.journal.numbered import NumberedFiles
-from agent.journal.packing import Span, decode_packs
+from agent.journal.packing import Span
 from agent.journal.ranges import Ranges
+from agent.journal.shelf import Shelf
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from agent.journal.commit import Commit
     from agent.journal.pack import Pack
@@ -164,14 +165,15 @@ class Card:
         if segment.size >= self._segment_size:
             self.close()
 
-    def read(self, name: str) -> list[Pack]:
+    def read(self, name: str) -> Shelf:
         """Return every good pack of a segment."""
-        packs: list[Pack] = []
+        return Shelf(self._blocks(name))
+
+    def _blocks(self, name: str) -> Iterator[bytes]:
         for found in scan(self._disk.read(name)):
             if not isinstance(found, Damage):
-                with suppress(ValueError):
-                    packs += decode_packs(decode_commit(found.payload).packs)
-        return packs
+                with suppress(ValueError):  # as above
+                    yield decode_commit(found.payload).packs
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove segments, also those that an earlier try had removed before it failed."""

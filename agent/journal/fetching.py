@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from agent.journal.ranges import Ranges
+from agent.journal.shelf import Shelf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from agent.journal.card import Card, Segment
     from agent.journal.pack import Pack
@@ -37,7 +36,7 @@ class Fetching:
         self._arrived = arrived
         self._failed = failed
         self._lost = lost
-        self._there: dict[str, dict[Key, Shelf]] = {}  # by segment
+        self._there: dict[str, Shelf] = {}  # by segment
         self._coming: asyncio.Task[None] | None = None
 
     @property
@@ -48,7 +47,7 @@ class Fetching:
     def pack_with(self, key: Key, number: int) -> Pack | None:
         """Return the pack that has a number; None while its segment is fetched, or if there is none."""
         for there in self._there.values():
-            if key in there and (pack := there[key].pack_with(number)) is not None:
+            if (pack := there.pack_with(key, number)) is not None:
                 return pack
         if self._coming is None:
             for segment in self._card.segments:  # never read, or grown since
@@ -62,16 +61,12 @@ class Fetching:
         missing = {key: Ranges(ranges) for key, ranges in segment.spans.items()}  # until they are found in it
         why = f"{segment.name}: records that had been written are not there any more"
         try:
-            packs = await self._read(segment.name)
+            there = await self._read(segment.name)
         except OSError as error:
-            packs, why = [], f"{segment.name}: {error}"
-        by_key: dict[Key, list[Pack]] = defaultdict(list)
-        for pack in packs:
-            by_key[pack.epoch, pack.stream].append(pack)
-        there = {key: Shelf(several) for key, several in by_key.items()}
-        for key in missing.keys() & there.keys():
-            for pack in there[key].packs:
-                missing[key].remove(pack.first, pack.last)
+            there, why = Shelf(()), f"{segment.name}: {error}"
+        for key, ranges in missing.items():
+            for first, last in there.spans(key):
+                ranges.remove(first, last)
         while len(self._there) >= SEGMENTS:
             del self._there[next(iter(self._there))]
         self._there[segment.name] = there
@@ -80,7 +75,7 @@ class Fetching:
             self._lost(segment, missing, why)
         self._arrived()
 
-    async def _read(self, name: str) -> list[Pack]:
+    async def _read(self, name: str) -> Shelf:
         loop = asyncio.get_running_loop()
         for _ in range(TRIES - 1):
             try:
@@ -100,16 +95,3 @@ class Fetching:
         """Fetch no more."""
         if self._coming is not None:
             self._coming.cancel()
-
-
-class Shelf:
-    """Packs of one epoch and stream in the order of their numbers."""
-
-    def __init__(self, packs: Iterable[Pack]) -> None:
-        self.packs = sorted(packs, key=lambda pack: pack.first)
-        self._firsts = [pack.first for pack in self.packs]
-
-    def pack_with(self, number: int) -> Pack | None:
-        """Return the pack that has a number, or None."""
-        at = bisect_right(self._firsts, number) - 1
-        return self.packs[at] if at >= 0 and self.packs[at].last >= number else None

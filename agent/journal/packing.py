@@ -44,6 +44,14 @@ class Span(NamedTuple):
     last: int
 
 
+class Located(NamedTuple):
+    """A pack, and where it lies: the offsets of its head and of its body."""
+
+    span: Span
+    head: int
+    body: int
+
+
 @dataclass(slots=True)
 class OpenPack:
     """A pack that still grows."""
@@ -121,12 +129,32 @@ def decode_packs(data: bytes) -> list[Pack]:
     """Return the packs that `encode_packs` was given; raises ValueError if these are none."""
     heads, at = _heads(data)
     packs = []
-    for stream, length, epoch, boot, base, first, last, size, adler in heads:
-        body = data[at : at + length]
-        at += length
-        of_epoch, of_boot = intern(epoch.hex()), intern(boot.hex())  # once for all the packs of a segment in memory
-        packs.append(Pack(STREAMS[stream], of_epoch, of_boot, base, first, last, body, size, adler))
+    for head in heads:
+        packs.append(_pack(head, data, at))
+        at += head[1]
     return packs
+
+
+def locate_packs(data: bytes) -> list[Located]:
+    """Return where each pack lies, in the order of the file; raises as `decode_packs` does."""
+    heads, at = _heads(data)
+    located = []
+    for place, (stream, length, epoch, _boot, _base, first, last, _size, _adler) in enumerate(heads):
+        key = intern(epoch.hex()), STREAMS[stream]
+        located.append(Located(Span(key, first, last), _COUNT.size + place * _PACK.size, at))
+        at += length
+    return located
+
+
+def decode_pack(data: bytes, head: int, body: int) -> Pack:
+    """Return one of the packs that `locate_packs` found."""
+    return _pack(_PACK.unpack_from(data, head), data, body)
+
+
+def _pack(head: tuple[Any, ...], data: bytes, at: int) -> Pack:
+    stream, length, epoch, boot, base, first, last, size, adler = head
+    of_epoch, of_boot = intern(epoch.hex()), intern(boot.hex())  # once for all the packs in memory
+    return Pack(STREAMS[stream], of_epoch, of_boot, base, first, last, data[at : at + length], size, adler)
 
 
 def decode_spans(data: bytes) -> list[Span]:
