@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hil.devices.a02yyuw import A02yyuw
 from hil.devices.button import Button
+from hil.devices.ld2451 import Ld2451
+from hil.devices.maxbotix import Maxbotix
 from hil.devices.nmea import Nmea
+from hil.devices.ops243 import Ops243
 from hil.devices.plantower import Plantower
 from hil.devices.rain_gauge import RainGauge
 from hil.devices.sdm120 import Sdm120
 from hil.devices.siren import Siren
+from hil.devices.tfmini import Tfmini
+from hil.devices.wavetronix import Wavetronix
 from hil.emissions import Cut, Deaf
 from hil.pinboard import PinBoard
 from hil.wires.pty import Pty
@@ -28,7 +33,17 @@ if TYPE_CHECKING:
     from hil.emissions import Emission
 
 PLAN = Path(__file__).with_name("cabinet.toml")
-ON_WIRES: dict[str, type[Any]] = {"plantower": Plantower, "sdm120": Sdm120, "a02yyuw": A02yyuw, "nmea": Nmea}
+ON_WIRES: dict[str, type[Any]] = {
+    "a02yyuw": A02yyuw,
+    "ld2451": Ld2451,
+    "maxbotix": Maxbotix,
+    "nmea": Nmea,
+    "ops243": Ops243,
+    "plantower": Plantower,
+    "sdm120": Sdm120,
+    "tfmini": Tfmini,
+    "wavetronix": Wavetronix,
+}
 ON_PINS: dict[str, type[Any]] = {"rain_gauge": RainGauge, "button": Button, "siren": Siren}
 HANGS_UP_WITHIN = 5.0  # seconds after the agent's process has ended
 
