@@ -42,6 +42,7 @@ IN_PPM, PPM_STEP = ("co", "h2s", "nh3"), 0.1  # answers of ZE07-CO and ZE15-CO
 FAILED = 0x8000  # bit of a concentration: the sensor itself is out of order (ZE15-CO)
 MOST_UG_PER_PPB = 1.5  # of formaldehyde: 30.03 g/mol in 22.4 to 24.5 l/mol; of the gases that are told so no other's
 MASSES = ("pm1", "pm2_5", "pm10")
+MOST_DUST = 1000  # ug/m3, the end of the range of a ZH
 ANSWERED_MASSES = ("pm2_5", "pm10", "pm1")
 
 
@@ -93,7 +94,10 @@ def dust(names: Sequence[str], values: Sequence[int]) -> list[Measurement]:
     """Return concentrations; all are zero only until the fan runs."""
     if not any(values):
         return [Measurement(name, None, Reason.WARMING_UP) for name in names]
-    return [Measurement(name, value) for name, value in zip(names, values, strict=True)]
+    return [
+        Measurement(name, value) if value < MOST_DUST else Measurement(name, None, Reason.OUT_OF_RANGE)
+        for name, value in zip(names, values, strict=True)
+    ]
 
 
 def decode_unasked(frame: bytes) -> Sequence[Measurement | Fault]:
@@ -112,7 +116,7 @@ def recognise(first: int, second: int, third: int) -> str:
     Of dust PM10 is the most and PM1 the least. Nothing but zeros is taken for a dust module that warms up, since a
     formaldehyde module that is said to be one is believed its zero, and a false zero is worse than none.
     """
-    if third <= first <= second:
+    if third <= first <= second <= MOST_DUST:
         return "dust"
     return "hcho" if not second and third <= first <= third * MOST_UG_PER_PPB + 1 else ""
 
