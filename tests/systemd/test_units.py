@@ -1,0 +1,52 @@
+"""What can be said of the units without booting anything."""
+
+import configparser
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SYSTEMD = Path(__file__).parents[2] / "systemd"
+UNIT = SYSTEMD / "roadside.service"
+MOST_EXPOSED = 15  # tenths: 1.5 with GPIO and serial lines allowed
+
+pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+
+
+def analyze(*arguments):
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_the_sandbox_leaves_the_unit_exposed_to_1_5_at_most():
+    judged = analyze("security", "--offline=true", f"--threshold={MOST_EXPOSED}", UNIT)
+    assert judged.returncode == 0, judged.stdout[-500:]
+
+
+def test_systemd_understands_every_line(tmp_path):
+    # The program is not installed here; that alone may be wrong with it.
+    unit = tmp_path / "roadside.service"
+    unit.write_text(UNIT.read_text().replace("/opt/roadside/current/bin/roadside", "/bin/true"))
+    judged = analyze("verify", unit)
+    said = [line for line in judged.stderr.splitlines() if "roadside.service" in line]
+    assert not said
+    assert judged.returncode == 0
+
+
+def test_gpio_and_serial_lines_are_the_only_devices():
+    allowed = [line.partition("=")[2] for line in UNIT.read_text().splitlines() if line.startswith("DeviceAllow=")]
+    assert allowed == [f"char-{kind} rw" for kind in ("gpiochip", "ttyAMA", "ttyS", "ttyUSB", "ttyACM")]
+
+
+@pytest.mark.parametrize("name", ["journald.conf", "watchdog.conf", "timesyncd.conf", "roadside-254.conf"])
+def test_a_setting_is_given_once_and_in_a_section(name):
+    parser = configparser.ConfigParser(strict=True)
+    parser.optionxform = str
+    parser.read_string((SYSTEMD / name).read_text())
+    assert len(parser.sections()) == 1
+
+
+def test_the_hardware_watchdog_stays_below_the_15_s_of_the_pi():
+    parser = configparser.ConfigParser()
+    parser.read_string((SYSTEMD / "watchdog.conf").read_text())
+    assert {parser["Manager"][key] for key in ("RuntimeWatchdogSec", "RebootWatchdogSec")} == {"14s"}
