@@ -1,7 +1,10 @@
-"""GNSS receivers that speak NMEA 0183: position from GGA, speed and UTC from RMC, never without a fix.
+"""GNSS receivers and weather instruments that speak NMEA 0183.
 
-Other sentences are passed over, and so is the UBX binary that u-blox receivers mix in.
-Source: NMEA 0183 4.11, GGA and RMC; UBX: u-blox interface descriptions, "UBX frame structure".
+Position comes from GGA, speed, course and UTC from RMC, never without a fix; wind from MWV, air from MDA. Other
+sentences are passed over: VTG, GLL, ZDA and MWD say the same again, GSV counts satellites of one system at a time. So
+is the UBX binary that u-blox receivers mix in.
+Source: NMEA 0183 4.11, GGA, RMC and MWV; UBX: u-blox interface descriptions, "UBX frame structure"; MDA: Airmar
+WeatherStation user manual, "Meteorological composite".
 """
 
 import re
@@ -20,6 +23,7 @@ from drivers.wiring import GND, RXD, V3
 LONGEST = 128  # bytes of text in a sentence; the standard says 82 in all, but receivers do not keep to it
 SENTENCE = re.compile(rb"\$[ -#%%-~]{0,%d}(\r?\n)?" % LONGEST)  # printable characters, but no other "$"
 CHECKED = re.compile(rb"\$(?P<text>..(?P<kind>...)[^*]*)\*(?P<sum>[0-9A-Fa-f]{2})\r?\n")
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
 UBX = b"\xb5\x62"  # what every UBX frame begins with
 NOISE_LIMIT = 4096  # bytes without a sentence that make one fault; longer than any burst of UBX between two sentences
 
@@ -30,6 +34,10 @@ KNOT = 1852 / 3600  # m/s
 DELAY = 0.5  # seconds from a sentence's time to its end: computing takes 50 to 500 ms, a burst at 9600 Bd as long again
 DELAY_UNCERTAINTY = 1.0  # seconds; of receivers at other speeds, and of a machine that is busy
 GGA_FIELDS = {"latitude": "lat", "longitude": "lon", "altitude": "alt", "hdop": "HDOP", "satellites": "numSV"}
+MDA_FIELDS = {"temperature": 5, "humidity": 9, "dew_point": 11}  # the first is 1
+MDA_PRESSURE = 3  # bar
+HECTOPASCAL = 1e-3  # bar
+SPEEDS = {"N": KNOT, "K": 1 / 3.6, "M": 1.0, "S": 0.44704}  # m/s
 
 
 def measure(quantity: str, field: object) -> Measurement:
@@ -37,6 +45,11 @@ def measure(quantity: str, field: object) -> Measurement:
     if isinstance(field, int | float) and isfinite(field):
         return Measurement(quantity, round(field, DIGITS))
     return Measurement(quantity, None, Reason.INVALID)
+
+
+def scaled(field: object, scale: float) -> object:
+    """Return a number in our unit, and what is none as it is."""
+    return round(field * scale, 3) if isinstance(field, int | float) else field
 
 
 def decode_gga(sentence: NMEAMessage) -> list[Item]:
@@ -47,11 +60,13 @@ def decode_gga(sentence: NMEAMessage) -> list[Item]:
 
 
 def decode_rmc(sentence: NMEAMessage) -> list[Item]:
-    """Return the speed and, if it says one, the time of day."""
+    """Return speed and course and, if it says one, the time of day."""
     if getattr(sentence, "status", "V") != "A" or getattr(sentence, "posMode", "A") in NOT_FIXED:
-        return [Measurement("speed", None, Reason.NO_FIX)]
-    knots = getattr(sentence, "spd", "")
-    items: list[Item] = [measure("speed", round(knots * KNOT, 3) if isinstance(knots, int | float) else knots)]
+        return [Measurement(quantity, None, Reason.NO_FIX) for quantity in ("speed", "course")]
+    items: list[Item] = [
+        measure("speed", scaled(getattr(sentence, "spd", ""), KNOT)),
+        measure("course", getattr(sentence, "cog", "")),  # receivers that stand still leave it empty
+    ]
     day, hour = getattr(sentence, "date", ""), getattr(sentence, "time", "")
     if isinstance(day, date) and isinstance(hour, time):  # texts, if they are no date and no time
         utc = datetime.combine(day, hour, UTC).timestamp()
@@ -59,7 +74,27 @@ def decode_rmc(sentence: NMEAMessage) -> list[Item]:
     return items
 
 
-DECODERS = {b"GGA": decode_gga, b"RMC": decode_rmc}
+def decode_mwv(sentence: NMEAMessage) -> list[Item]:
+    """Return the wind; its direction is that from the instrument's mark, which is to point north."""
+    unit = SPEEDS.get(getattr(sentence, "speedu", ""))
+    if getattr(sentence, "status", "V") != "A" or unit is None:
+        return [Measurement(quantity, None, Reason.INVALID) for quantity in ("wind_direction", "wind_speed")]
+    return [
+        measure("wind_direction", getattr(sentence, "angle", "")),
+        measure("wind_speed", scaled(getattr(sentence, "speed", ""), unit)),
+    ]
+
+
+def decode_mda(sentence: NMEAMessage) -> list[Item]:
+    """Return pressure, temperature, humidity and dew point, each as far as the instrument has it."""
+    fields = [""] + [float(field) if NUMBER.fullmatch(field) else "" for field in sentence.payload]
+    fields += [""] * max(MDA_FIELDS.values())
+    found = {"pressure": scaled(fields[MDA_PRESSURE], 1 / HECTOPASCAL)}
+    found |= {quantity: fields[number] for quantity, number in MDA_FIELDS.items()}
+    return [measure(quantity, field) for quantity, field in found.items() if field != ""]
+
+
+DECODERS = {b"GGA": decode_gga, b"RMC": decode_rmc, b"MWV": decode_mwv, b"MDA": decode_mda}
 
 
 def decode(line: bytes) -> list[Item] | FaultKind:
@@ -152,17 +187,22 @@ class Settings:
 
 DRIVER = ListeningDriver(
     name="nmea",
-    title=N_("GNSS receiver with NMEA 0183 (u-blox, Quectel, MediaTek ...)"),
+    title=N_("GNSS receiver with NMEA 0183 (u-blox, Quectel, MediaTek ...), or weather instrument"),
     settings=Settings,
-    quantities=always(*GGA_FIELDS, "speed"),
+    quantities=always(*GGA_FIELDS, "speed", "course", "wind_direction", "wind_speed", "pressure", *MDA_FIELDS),
     line=SerialLine(9600),
     make=lambda _: Decoder(),
     silent_after=30.0,
+    reasons=(Reason.NO_FIX, Reason.INVALID),
+    faults=(FaultKind.CHECKSUM, FaultKind.MALFORMED, FaultKind.TRUNCATED, FaultKind.GARBAGE),
     wiring=(
         Wire(N_("VCC"), V3),
         Wire(N_("GND"), GND),
         Wire(N_("TX"), RXD, N_("or a USB receiver")),
     ),
-    notes=(N_("u-blox M9 and M10 start with 38400 Bd"),),
+    notes=(
+        N_("u-blox M9 and M10 start with 38400 Bd"),
+        N_("Wind comes as from the mark of the instrument: let it point north"),
+    ),
     source="NMEA 0183 4.11",
 )

@@ -218,6 +218,15 @@ DRIVER = PollingDriver(
     make=Vantage,
     overhear=lambda settings: overhear(settings.mm_per_click),
     silent_after=120.0,
+    reasons=(Reason.INVALID,),
+    faults=(
+        FaultKind.NO_REPLY,
+        FaultKind.REFUSED,
+        FaultKind.CHECKSUM,
+        FaultKind.TRUNCATED,
+        FaultKind.BAD_LENGTH,
+        FaultKind.GARBAGE,
+    ),
     wiring=(
         Wire(N_("data logger 6510USB"), N_("USB")),
         Wire(N_("or data logger 6510SER"), RS232),

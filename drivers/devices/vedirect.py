@@ -23,6 +23,7 @@ BEFORE = re.compile(rb"(:[0-9A-Fa-f]*\n|[\r\n])*")  # what may stand in front of
 LIMIT = 2048  # bytes without the end of a block; one has at most 22 lines, of at most 45 bytes
 DIGITS = 6  # behind the point, of a value whose smallest step is a thousandth
 UNKNOWN = b"---"
+FIRST = {b"PID", b"H1"}  # labels that blocks begin with; only there is one found that stands behind noise
 
 CHARGER_STATES = {
     0: "off",
@@ -166,10 +167,12 @@ class Decoder:
         """Return what the bytes since the last block say, which end with "Checksum" and its tab."""
         start = self._offset + lead(raw)
         block, before = fields(HEX.sub(b"", raw))
-        if sum8(b"".join(b"\r\n%b\t%b" % line for line in block) + checksum):
+        clean = not before.strip(b"\r\n")
+        intact = not sum8(b"".join(b"\r\n%b\t%b" % line for line in block) + checksum)
+        if not intact or not (clean or (block and block[0][0] in FIRST)):
             return [Fault(FaultKind.CHECKSUM, start, f"{len(raw) + 1} B")]
         items: list[Item] = []
-        if before.strip(b"\r\n"):
+        if not clean:
             kind = FaultKind.TRUNCATED if fields(before)[0] else FaultKind.GARBAGE
             items.append(Fault(kind, start, f"{len(before)} B in front of a block"))
         for label, value in block:
@@ -202,6 +205,8 @@ DRIVER = ListeningDriver(
     make=lambda _: Decoder(),
     silent_after=30.0,
     alarms=("alarm",),
+    reasons=(Reason.INVALID, Reason.OUT_OF_RANGE),
+    faults=(FaultKind.CHECKSUM, FaultKind.TRUNCATED, FaultKind.GARBAGE, FaultKind.MALFORMED),
     wiring=(
         Wire(N_("1, GND"), GND),
         Wire(N_("2, RX"), OPEN),

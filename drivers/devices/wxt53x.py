@@ -216,6 +216,8 @@ DRIVER = ListeningDriver(
     timed=lambda _: WithTotal(Decoder(), "rain", DIGITS),
     prompt=prompt,
     silent_after=180.0,
+    reasons=(Reason.INVALID, Reason.WARMING_UP),
+    faults=(FaultKind.CHECKSUM, FaultKind.MALFORMED, FaultKind.TRUNCATED, FaultKind.GARBAGE),
     wiring=(
         Wire(N_("5 (grey), Data+"), A, N_("numbers and colours of the M12 connector with RS-485")),
         Wire(N_("7 (blue), Data-"), B),

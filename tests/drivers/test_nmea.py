@@ -35,6 +35,8 @@ UBX_WITH_DOLLAR = bytes.fromhex("B562 0402 0300 244100 0000")
 
 POSITION = {"latitude": 38.110494, "longitude": -122.626897, "altitude": 83.1, "satellites": 12, "hdop": 0.54}
 
+STANDING = {"speed": 0.021, "course": Reason.INVALID}
+
 
 def decoder():
     return DRIVER.make(Settings())
@@ -52,8 +54,11 @@ def test_south_is_negative():
 
 
 def test_speed_is_in_metres_a_second():
-    assert values(decode(decoder, MOVING)) == {"speed": 0.355}
-    assert values(decode(decoder, RMC)) == {"speed": 0.021}
+    assert values(decode(decoder, MOVING)) == {"speed": 0.355, "course": 181.39}
+
+
+def test_who_stands_still_has_no_course():
+    assert values(decode(decoder, RMC)) == STANDING
 
 
 @pytest.mark.parametrize("sentence", [GGA_NO_FIX, RMC_NO_FIX, GGA_SIMULATED, RMC_SIMULATED])
@@ -64,7 +69,7 @@ def test_without_a_fix_there_is_no_value(sentence):
 
 
 def test_a_senseless_date_does_not_spoil_the_speed():
-    assert values(decode(decoder, BAD_DATE)) == {"speed": 0.077}
+    assert values(decode(decoder, BAD_DATE)) == {"speed": 0.077, "course": 212.28}
 
 
 @pytest.mark.parametrize("sentence", OTHERS)
@@ -97,7 +102,7 @@ def test_bytes_of_a_wrong_baud_rate_are_noise():
 def test_ubx_between_sentences_is_no_fault(binary):
     items = decode(decoder, RMC + binary + GGA)
     assert faults(items) == []
-    assert values(items) == {"speed": 0.021, **POSITION}
+    assert values(items) == {**STANDING, **POSITION}
 
 
 def test_noise_in_front_of_ubx_is_still_noise():
@@ -129,3 +134,41 @@ def test_a_fix_says_the_time_of_day_and_how_well(sentence, utc):
 @pytest.mark.parametrize("sentence", [RMC_NO_FIX, RMC_SIMULATED, BAD_DATE, GGA])
 def test_without_a_fix_or_a_date_there_is_no_time_of_day(sentence):
     assert not [item for item in decode(decoder, sentence) if isinstance(item, TimeFix)]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "speed"),
+    [
+        (b"$WIMWV,57.5,R,13.0,N,A*26\r\n", 6.688),  # bundg_zeus_9
+        (b"$WIMWV,57.5,R,13.0,M,A*25\r\n", 13.0),
+        (b"$WIMWV,57.5,R,13.0,K,A*23\r\n", 3.611),
+        (b"$WIMWV,57.5,R,13.0,S,A*3B\r\n", 5.812),
+    ],
+)
+def test_a_wind_instrument_says_direction_and_speed(sentence, speed):
+    assert values(decode(decoder, sentence)) == {"wind_direction": 57.5, "wind_speed": speed}
+
+
+@pytest.mark.parametrize("sentence", [b"$WIMWV,57.5,R,13.0,N,V*31\r\n", b"$WIMWV,,R,,N,A*23\r\n"])
+def test_wind_that_is_not_valid_is_no_wind(sentence):
+    assert set(values(decode(decoder, sentence)).values()) == {Reason.INVALID}
+
+
+def test_a_weather_station_says_of_the_air_what_it_measures():
+    sentence = b"$WIMDA,29.9870,I,1.0155,B,26.8,C,,,64.2,,19.5,C,151.4,T,156.3,M,6.8,N,3.5,M*6D\r\n"
+    assert values(decode(decoder, sentence)) == {
+        "pressure": 1015.5,
+        "temperature": 26.8,
+        "humidity": 64.2,
+        "dew_point": 19.5,
+    }
+    assert values(decode(decoder, b"$WIMDA,,,1.0131,B,,,,,,,,,,,,,,,,*08\r\n")) == {"pressure": 1013.1}
+
+
+def test_a_recording_may_end_within_a_sentence():
+    device = decoder()
+    assert device.feed(GGA[:-2]) == []
+    assert values(device.end()) == POSITION
+    device = decoder()
+    assert device.feed(GGA[:-4]) == []
+    assert faults(device.end()) == [(FaultKind.TRUNCATED, 0)]
