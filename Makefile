@@ -1,7 +1,7 @@
 # Two commands do everything on a bare Debian with python3 and make:  make demo   and   make test
 PY := .venv/bin
 
-.PHONY: help demo test campaign bench soak kills interop check format messages clean
+.PHONY: help demo test campaign bench soak kills interop check format messages pages clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -50,6 +50,10 @@ format: ## put the code into its one format
 messages: ## gather the texts a technician reads and compile the Thai catalogue
 	@./bootstrap.sh test
 	@$(PY)/python -m tests.messages
+
+pages: ## write docs/drivers and the table of drivers in README.md
+	@./bootstrap.sh test
+	@$(PY)/python -m tests.pages
 
 clean: ## remove what was set up and built
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

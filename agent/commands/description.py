@@ -112,16 +112,17 @@ def example_table(driver: Driver) -> Iterator[Row]:
 
 
 def measured(driver: Driver) -> Mapping[str, str]:
-    """Return all quantities that a driver may measure, whatever its settings, with their units."""
+    """Return all quantities that a driver may measure, with their units; nothing if its settings alone tell."""
     found: dict[str, str] = {}
-    for settings in _variants(driver.settings, EXAMPLES.get(driver.name, {})):
-        found |= driver.quantities(settings)
+    if driver.name not in EXAMPLES:
+        for settings in _variants(driver.settings):
+            found |= driver.quantities(settings)
     return found
 
 
-def _variants(cls: Hint, given: Mapping[str, object]) -> Iterator[object]:
+def _variants(cls: Hint) -> Iterator[object]:
     """Yield settings with their defaults, and then with one of them changed, as far as that makes sense."""
-    first: Any = cls(**given) if given else example(cls)
+    first: Any = example(cls)
     if first is None:
         return
     yield first
@@ -139,7 +140,9 @@ def title(quantity: str) -> str:
 
 
 def few(names: Collection[str]) -> str:
-    """Return names in a row, of many only the first."""
+    """Return what is measured in a row, of many only the first."""
+    if not names:
+        return _("what its settings say")
     return ", ".join(names if len(names) <= FEW else [*list(names)[: FEW - 1], "..."])
 
 
