@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from agent.seams import Disk
 
 LAST_GOOD = "last-good.toml"  # in the state folder: the text of the last configuration that was valid
+PROFILES = "last-good-profiles.json"  # beside it: the texts of the profiles that it names, by their paths
 
 
 def choose(state: Disk, path: Path, overrides: Mapping[str, str]) -> tuple[Config, list[str]]:
@@ -33,7 +35,7 @@ def choose(state: Disk, path: Path, overrides: Mapping[str, str]) -> tuple[Confi
         config = build(source, overrides=overrides)
     except ConfigError as error:
         problems = [str(problem) for problem in error.problems]
-        last_good = _last_good(before, overrides)
+        last_good = _last_good(before, overrides, state)
         if last_good is None:
             raise
         for problem in problems:
@@ -46,17 +48,29 @@ def choose(state: Disk, path: Path, overrides: Mapping[str, str]) -> tuple[Confi
     try:
         if before != source.text:
             state.replace(LAST_GOOD, source.text.encode())
+        if config.profiles or PROFILES in state.names():
+            state.replace(PROFILES, json.dumps(dict(config.profiles)).encode())
         ready.keep(state, source.text, overrides, config)
     except OSError as error:
         log.error("last_good_not_kept", detail=str(error))
     return config, []
 
 
-def _last_good(text: str | None, overrides: Mapping[str, str]) -> Config | None:
+def _last_good(text: str | None, overrides: Mapping[str, str], state: Disk) -> Config | None:
     try:
-        return None if text is None else build(Source(LAST_GOOD, text), overrides=overrides)
+        if text is None:
+            return None
+        return build(Source(LAST_GOOD, text), overrides=overrides, profiles=_kept_profiles(state))
     except ConfigError:
         return None
+
+
+def _kept_profiles(state: Disk) -> dict[str, str]:
+    try:
+        kept = json.loads(state.read(PROFILES))
+    except (OSError, ValueError):
+        return {}
+    return {path: text for path, text in kept.items() if isinstance(text, str)} if isinstance(kept, dict) else {}
 
 
 def _kept_text(state: Disk) -> str | None:

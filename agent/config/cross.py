@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.config.problems import nearest, shown
 from agent.i18n import _
-from drivers.contract import ListeningDriver, PollingDriver
+from drivers.contract import BusOutputDriver, ListeningDriver, PollingDriver
+from drivers.settings import FIRST_MODBUS_ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -29,7 +30,7 @@ def check(
     client = _("{what} is already used by {place}: the broker would close one for the other")
     _once(_pins(document), _("GPIO {what} is already used by {place}"), problems)
     _once(_paths(document), shared, problems)
-    _once(_addresses(devices), _("address {what} is already used on this port by {place}"), problems)
+    _once(_addresses(devices), _("{what} is already used on this port by {place}"), problems)
     _once(_clients(uplinks), client, problems)
     _check_buses(ports, devices, problems)
     for name, device in devices.items():
@@ -90,10 +91,19 @@ def _clients(uplinks: Mapping[str, Uplink]) -> Iterator[_Use]:
 
 
 def _addresses(devices: Mapping[str, Device]) -> Iterator[_Use]:
+    """Yield who answers to what address; the inputs and outputs of one module share its address."""
     for name, device in devices.items():
-        address = getattr(device.settings, "address", None)
-        if device.bus is not None and address is not None:
-            yield _Use((device.bus, address), str(address), ("devices", name, "address"))
+        if device.bus is None or not hasattr(device.settings, "address"):
+            continue
+        address = device.settings.address or FIRST_MODBUS_ADDRESS
+        path: KeyPath = ("devices", name, "address")
+        part = next((key for key in ("relay", "channel") if hasattr(device.settings, key)), None)
+        if part is None:
+            yield _Use((device.bus, address), _("address {address}").format(address=address), path)
+            continue
+        number = getattr(device.settings, part)
+        whole = _("address {address}, {part} {number}").format(address=address, part=part, number=number)
+        yield _Use((device.bus, address, number), whole, ("devices", name, part))
 
 
 def _check_filter(
@@ -134,7 +144,9 @@ def _check_buses(ports: Mapping[str, Port], devices: Mapping[str, Device], probl
 
 
 def _check_lines(bus: str, sharing: Iterable[Device], problems: Problems) -> None:
-    lines = {str(each.driver.line): each.id for each in sharing if isinstance(each.driver, PollingDriver)}
+    lines = {
+        str(each.driver.line): each.id for each in sharing if isinstance(each.driver, PollingDriver | BusOutputDriver)
+    }
     if len(lines) > 1:
         wishes = ", ".join(f"{device}: {line}" for line, device in lines.items())
         text = _("needs 'line', because its devices differ ({wishes}); set them all alike")

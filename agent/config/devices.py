@@ -13,7 +13,17 @@ from agent.config.tables import read
 from agent.config.wording import LINE_FORM, is_line_key, unknown_key
 from agent.i18n import _
 from drivers import registry
-from drivers.contract import N_, Driver, Help, InputDriver, Interval, ListeningDriver, OutputDriver, PollingDriver
+from drivers.contract import (
+    N_,
+    BusOutputDriver,
+    Driver,
+    Help,
+    InputDriver,
+    Interval,
+    ListeningDriver,
+    OutputDriver,
+    PollingDriver,
+)
 from drivers.quantities import QUANTITIES
 
 if TYPE_CHECKING:
@@ -21,6 +31,7 @@ if TYPE_CHECKING:
 
     from agent.config.locate import KeyPath
     from agent.config.problems import Problems
+    from agent.config.profiles import Profiles
 
 ALARM_NAME = r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*"
 SILENT_AFTER_POLLS = 3  # polls that may go unanswered before a device that is polled seldom is called silent
@@ -49,10 +60,15 @@ PORT_HELP = N_("The serial port: a path, the name of a shared one from [ports], 
 
 
 def device(
-    name: str, table: Mapping[str, Any], path: KeyPath, ports: Collection[str], problems: Problems
+    name: str,
+    table: Mapping[str, Any],
+    path: KeyPath,
+    ports: Collection[str],
+    profiles: Profiles,
+    problems: Problems,
 ) -> Device | None:
     """Make a device of its table; None if anything was wrong. `ports` are the names of the shared ports."""
-    driver = _driver(table, path, problems)
+    driver = _driver(table, path, profiles, problems)
     if driver is None:
         _without_driver(table, path, ports, problems)
         return None
@@ -106,11 +122,13 @@ def _part(table: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
     return {key: value for key, value in table.items() if key in keys}
 
 
-def _driver(table: Mapping[str, Any], path: KeyPath, problems: Problems) -> Driver | None:
+def _driver(table: Mapping[str, Any], path: KeyPath, profiles: Profiles, problems: Problems) -> Driver | None:
     name = table.get("driver")
     if not isinstance(name, str):
         return None  # which is told with the keys that every device has
     try:
+        if name == registry.BY_PROFILE and isinstance(profile := table.get("profile"), str):
+            return profiles.driver(profile, (*path, "profile"), problems)
         return registry.load(name)
     except registry.UnknownDriverError:
         problems.add((*path, "driver"), unknown_driver(name))
@@ -182,7 +200,7 @@ def _check_keys(
     for key, value in rest.items():
         if isinstance(value, dict):
             continue
-        if is_line_key(key) and isinstance(driver, ListeningDriver | PollingDriver):
+        if is_line_key(key) and isinstance(driver, ListeningDriver | PollingDriver | BusOutputDriver):
             place = f"[ports.{bus}] {LINE_FORM}" if bus else f'port = {{ path = "...", {LINE_FORM} }}'
             problems.add((*path, key), _("is not a known key; write {form}").format(form=place))
         elif key in quantities:
@@ -277,7 +295,7 @@ def _check_limits(alarms: tuple[AlarmRule, ...], rules: Mapping[str, Rules], pat
 
 
 def _every(common: Common, driver: Driver, path: KeyPath, problems: Problems) -> float | None:
-    if isinstance(driver, PollingDriver):
+    if isinstance(driver, PollingDriver | BusOutputDriver):
         return driver.every if common.every is None else common.every
     if common.every is not None:
         text = _("has no meaning: '{driver}' speaks unasked; to send less, use 'window' or 'deadband' of a quantity")
@@ -300,7 +318,7 @@ def _silent_after(
 
 
 def _sounds_for(common: Common, driver: Driver, path: KeyPath, problems: Problems) -> tuple[str, ...]:
-    if common.sounds_for and not isinstance(driver, OutputDriver):
+    if common.sounds_for and not isinstance(driver, OutputDriver | BusOutputDriver):
         text = _("has no meaning: '{driver}' is not an output").format(driver=driver.name)
         problems.add((*path, "sounds_for"), text)
     return common.sounds_for

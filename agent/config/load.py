@@ -14,6 +14,7 @@ from agent.config.model import Clock, Commands, Config, Gateway, Journal, Port, 
 from agent.config.overrides import override
 from agent.config.plain import plain
 from agent.config.problems import ConfigError, Problem, Problems, Source, nearest
+from agent.config.profiles import Profiles
 from agent.config.syntax import not_toml
 from agent.config.tables import read
 from agent.config.wording import NOT_A_TABLE
@@ -63,8 +64,13 @@ def read_file(path: Path) -> Source:
     return Source(str(path), text)
 
 
-def build(source: Source, *, overrides: Mapping[str, str] | None = None) -> Config:
-    """Return the configuration of a source; raises ConfigError."""
+def build(
+    source: Source, *, overrides: Mapping[str, str] | None = None, profiles: Mapping[str, str] | None = None
+) -> Config:
+    """Return the configuration of a source; raises ConfigError.
+
+    `profiles` are the texts of Modbus profiles by their paths, in place of the files.
+    """
     problems = Problems(source)
     document = _parse(source)
     unfit = [problem for key, value in (overrides or {}).items() if (problem := override(document, source, key, value))]
@@ -72,9 +78,9 @@ def build(source: Source, *, overrides: Mapping[str, str] | None = None) -> Conf
         raise ConfigError([Problem(source.name, None, "", _("is empty; it needs at least [gateway] and an uplink"))])
     document = plain(document, problems)
     source.names = _names(document)
-    config = _config(document, problems)
+    config = _config(document, Profiles(read_file, _parse, profiles), problems)
     if problems.found or unfit:
-        raise ConfigError([*problems.found.values(), *unfit])
+        raise ConfigError([*problems.found.values(), *problems.elsewhere, *unfit])
     if config is None:
         raise AssertionError("a configuration without problems is whole")
     return config
@@ -91,7 +97,7 @@ def _names(document: object, path: KeyPath = ()) -> dict[KeyPath, str]:
     return names
 
 
-def _config(document: Mapping[str, Any], problems: Problems) -> Config | None:
+def _config(document: Mapping[str, Any], profiles: Profiles, problems: Problems) -> Config | None:
     for key in document.keys() - set(SECTIONS):
         problems.add((key,), _("is not a known section") + nearest(key, SECTIONS))
     gateway = _gateway(document, problems)
@@ -106,7 +112,7 @@ def _config(document: Mapping[str, Any], problems: Problems) -> Config | None:
     ports = _each(document, "ports", problems, lambda _name, table, path: read(Port, table, path, problems))
     shared = _table(document, "ports", problems).keys()
     devices = _each(
-        document, "devices", problems, lambda name, table, path: device(name, table, path, shared, problems)
+        document, "devices", problems, lambda name, table, path: device(name, table, path, shared, profiles, problems)
     )
     if gateway is not None:
         uplinks = {
@@ -124,6 +130,7 @@ def _config(document: Mapping[str, Any], problems: Problems) -> Config | None:
         commands=commands,
         ports=ports,
         devices=devices,
+        profiles=profiles.texts,
     )
 
 

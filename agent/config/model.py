@@ -387,6 +387,7 @@ class Config:
     commands: Commands = field(default_factory=Commands)
     ports: Mapping[str, Port] = field(default_factory=dict)
     devices: Mapping[str, Device] = field(default_factory=dict)
+    profiles: Mapping[str, str] = field(default_factory=dict)  # texts of Modbus profiles that are files, by path
 
 
 def _is_public_key(text: str) -> bool:

@@ -41,8 +41,12 @@ class ConfigError(Exception):
     """A configuration that cannot be used, with all that is wrong with it, in the order of its lines."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda problem: (problem.place == OVERRIDE, problem.line or 0))
+        self.problems = sorted(problems, key=_order)
         super().__init__("\n".join(map(str, self.problems)))
+
+
+def _order(problem: Problem) -> tuple[bool, str, int]:
+    return problem.place == OVERRIDE, problem.place, problem.line or 0
 
 
 @dataclass(slots=True)
@@ -93,15 +97,20 @@ class Problems:
 
     source: Source
     found: dict[KeyPath, Problem] = field(default_factory=dict)
+    elsewhere: list[Problem] = field(default_factory=list)  # in files that this one names
 
     def add(self, path: KeyPath, text: str) -> None:
         """Note what is wrong with a key; the first word about a key stands."""
         self.found.setdefault(path, self.source.problem(path, text))
 
+    def include(self, problems: Iterable[Problem]) -> None:
+        """Note what is wrong with a file that this one names."""
+        self.elsewhere += problems
+
     def check(self) -> None:
         """Raise ConfigError if anything was wrong."""
-        if self.found:
-            raise ConfigError(self.found.values())
+        if self.found or self.elsewhere:
+            raise ConfigError([*self.found.values(), *self.elsewhere])
 
 
 def dotted(path: KeyPath) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 NAME = "ready"  # in the state folder
 _SIZE = hashlib.sha256().digest_size
+_FORMS = ("*.py", "*/*.py", "*/*.toml")
 _CODE = (Path(__file__).parent, *map(Path, drivers.__path__))  # what decides on a configuration
 
 
@@ -54,12 +55,20 @@ def recall(state: Disk, path: Path, overrides: Mapping[str, str]) -> Config | No
     if kept[: 2 * _SIZE] != mark + _digest(mark, body):
         return None
     config: Config = _Unpickler(io.BytesIO(body)).load()
-    return config
+    return config if all(_is_still(Path(path), text) for path, text in config.profiles.items()) else None
+
+
+def _is_still(path: Path, text: str) -> bool:
+    """Return whether a file still says what it said."""
+    try:
+        return path.is_file() and path.stat().st_size <= LARGEST and path.read_bytes().decode("utf-8-sig") == text
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _mark(text: str, overrides: Mapping[str, str]) -> bytes:
     """Return what tells one reading from another; the files of the code too, which change under a developer's hands."""
-    files = sorted((str(each), each.stat()) for folder in _CODE for each in folder.glob("*.py"))
+    files = sorted((str(each), each.stat()) for folder in _CODE for form in _FORMS for each in folder.glob(form))
     code = [(name, status.st_size, status.st_mtime_ns) for name, status in files]
     return hashlib.sha256(json.dumps([VERSION, code, text, sorted(overrides.items())]).encode()).digest()
 
@@ -69,17 +78,24 @@ def _digest(mark: bytes, body: bytes) -> bytes:
 
 
 class _Pickler(pickle.Pickler):
-    """Writes a driver as its name."""
+    """Writes a driver as its name, and one that somebody's own profile makes with that."""
 
-    def persistent_id(self, value: Any) -> str | None:  # noqa: ANN401 - whatever a configuration is made of
-        return value.name if isinstance(value, Driver) else None
+    def persistent_id(self, value: Any) -> tuple[str, object] | None:  # noqa: ANN401 - whatever a configuration holds
+        if not isinstance(value, Driver):
+            return None
+        return value.name, value.profile if value.name == registry.BY_PROFILE else None
 
 
 class _Unpickler(pickle.Unpickler):
     """Makes nothing but configurations: a pickle may otherwise call any function there is."""
 
-    def persistent_load(self, name: Any) -> Driver:  # noqa: ANN401 - pickle's own
-        return registry.load(name)
+    def persistent_load(self, driver: Any) -> Driver:  # noqa: ANN401 - pickle's own
+        name, profile = driver
+        if profile is None:
+            return registry.load(name)
+        from drivers.modbus import own  # few gateways have one
+
+        return own.driver_by(profile)
 
     def find_class(self, module: str, name: str) -> type:
         found = super().find_class(module, name)

@@ -17,7 +17,7 @@ from agent.config.model import Clock, Commands, Gateway, Journal, Port, Rules, U
 from agent.config.tables import mirror
 from agent.i18n import _
 from drivers import registry
-from drivers.contract import Driver, InputDriver, OutputDriver, PollingDriver
+from drivers.contract import BusOutputDriver, Driver, InputDriver, OutputDriver, PollingDriver
 from drivers.quantities import QUANTITIES
 
 Schema = dict[str, Any]
@@ -86,9 +86,9 @@ def _device(driver: Driver, common: Schema, shared: Schema) -> Schema:
     shared.update(own.get("$defs", {}))
     keys = {**common, **own.get("properties", {})}
     required = [*own.get("required", [])]
-    if not isinstance(driver, PollingDriver):
+    if not isinstance(driver, PollingDriver | BusOutputDriver):
         keys.pop("every")
-    if not isinstance(driver, OutputDriver):
+    if not isinstance(driver, OutputDriver | BusOutputDriver):
         keys.pop("sounds_for")
     if not isinstance(driver, InputDriver | OutputDriver):
         port = {"anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/Port"}]}

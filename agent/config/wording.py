@@ -59,7 +59,7 @@ def sentence(details: ErrorDetails, table: Mapping[str, Any], within: KeyPath, p
     """
     kind, context = details["type"], details.get("ctx", {})
     key, hint, value = str(path[-1]) if path else "", at(cls, path), _written(table, path)
-    if kind == "missing" and origin(split(hint)[0]) is tuple:
+    if kind == "missing" and origin(split(hint)[0]) is tuple and Ellipsis not in get_args(split(hint)[0]):
         return _("must be a list of {count} values").format(count=len(get_args(split(hint)[0])))
     if kind == "missing":
         help_text = help_of(hint).text

@@ -14,9 +14,9 @@ from drivers.modbus.making import RS485, driver_of
 from drivers.modbus.meter import Words
 from drivers.modbus.profile import Profile
 from drivers.modbus.relay import RelayNumber
+from drivers.registry import BY_PROFILE
 from drivers.settings import LongestOn
 
-NAME = "modbus"
 ProfileFile = Annotated[
     str, Help(N_("The whole path of the profile, such as /etc/roadside/meter.toml, or the name of a shipped one"))
 ]
@@ -52,12 +52,19 @@ class Settings(loop.Settings):
     relay: RelayNumber = 1
     longest_on: LongestOn = 180.0
 
+    def __post_init__(self) -> None:
+        loop.Settings.__post_init__(self)
+        try:
+            reading.read(self.profile)
+        except reading.ProfileError as error:
+            raise ValueError(f"profile: {error}") from error
+
 
 def driver_by(profile: Profile) -> PollingDriver | BusOutputDriver:
     """Return the driver `modbus` as a profile makes it."""
     if profile.outputs is not None:
-        return driver_of(NAME, profile, settings=RelaySettings)
-    return driver_of(NAME, profile, settings=LoopSettings if profile.channels is not None else MeterSettings)
+        return driver_of(BY_PROFILE, profile, settings=RelaySettings)
+    return driver_of(BY_PROFILE, profile, settings=LoopSettings if profile.channels is not None else MeterSettings)
 
 
 def _meant(settings: Settings) -> tuple[PollingDriver | BusOutputDriver, Any]:
@@ -86,7 +93,7 @@ def _overhear(settings: Settings) -> Decoder:
 
 
 DRIVER = PollingDriver(
-    name=NAME,
+    name=BY_PROFILE,
     title=N_("Any Modbus RTU device, by a profile of your own"),
     settings=Settings,
     quantities=_quantities,

@@ -46,7 +46,8 @@ def test_the_settings_of_each_driver_come_back(name, state, file):
     driver = registry.load(name)
     settings = example(driver.settings)
     if settings is None:
-        settings = driver.settings(pattern="R(?P<water_distance>[0-9]+)")
+        needed = {"line": {"pattern": "R(?P<water_distance>[0-9]+)"}, "modbus": {"profile": "sdm120"}}
+        settings = driver.settings(**needed[name])
     device = Device(id="x", driver=driver, settings=settings, silent_after=60.0, warm_up=0.0)
     config = Config(gateway=Gateway(id="g-1"), uplinks={}, devices={"x": device})
     ready.keep(state, VALID, {}, config)
