@@ -173,6 +173,8 @@ class Journal:
         self._state.keep(key, value)
         self._keeping.write(Kind.KEEP, opening.encode_keep(key, value))
         self._changed()
+        if self._keeping.full:
+            self._keeping.turn()
 
     def kept(self, key: str) -> Any:  # noqa: ANN401 - any JSON
         """Return what was kept under a name, or None."""
@@ -248,6 +250,8 @@ class Journal:
         if self._delivered:
             self._keeping.write(Kind.DONE, opening.encode_done(self._delivered))
             self._delivered.clear()
+            if self._keeping.full:
+                self._keeping.turn()
 
     def _done(self, uplink: str, key: Key, first: int, last: int) -> None:
         self._state.done_by(uplink, key).add(first, last)

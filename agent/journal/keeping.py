@@ -65,9 +65,12 @@ class Keeping:
 
     @property
     def full(self) -> bool:
-        """Whether a new file is due; while none can be had, memory is let to have as much before the next try."""
+        """Whether a new file is due; while none can be had, memory is let to have as much before the next try.
+
+        Never in the midst of what is written as one.
+        """
         young = self._young
-        return young.full and (young.begun or self._unkept_bytes >= self._limit // FILES)
+        return not self._depth and young.full and (young.begun or self._unkept_bytes >= self._limit // FILES)
 
     def write(self, kind: Kind, payload: bytes) -> None:
         """Write a frame at once, or with the others of the `with` that is open."""
@@ -191,15 +194,26 @@ class Keeping:
         else:
             self._thin_out()
         if self._young.over:
-            alarms = [pack for pack in self._stock.uncommitted() if pack.stream is Stream.ALARM]
-            if sum(map(weight, alarms)) > self._limit // 2:  # many at a time: each time costs an entry in the ledger
-                self._give_up(_excess(alarms, self._limit // 4), "young_full")
-        while self._young.over:
-            homeless = self._stock.leave_file(self._young.oldest)
-            self._house([pack for pack in homeless if pack.stream is not Stream.TELEMETRY])  # alarms last
+            self._reduce()
+        while self._young.over:  # all that is still needed moves on: most of a file is of no use any more
+            self._house(self._stock.leave_file(self._young.oldest))
             with suppress(OSError):
                 self._young.drop_oldest()
-            self._give_up([pack for pack in homeless if pack.stream is Stream.TELEMETRY], "young_full")
+
+    def _reduce(self) -> None:
+        """Give up the oldest, telemetry before alarms, when all that is needed takes half of the room.
+
+        Many at a time: each time costs an entry in the ledger. What accounts for losses stays.
+        """
+        needed = self._stock.uncommitted()
+        alarms = [pack for pack in needed if pack.stream is Stream.ALARM]
+        if sum(map(weight, alarms)) > self._limit // 2:
+            self._give_up(_excess(alarms, self._limit // 4), "young_full")
+            needed = self._stock.uncommitted()
+        if sum(map(weight, needed)) > self._limit // 2:
+            going = [pack for pack in needed if pack.stream in _RANKS]
+            others = sum(weight(pack) for pack in needed if pack.stream not in _RANKS)
+            self._give_up(_excess(going, self._limit * 3 // 8 - others), "young_full")
 
     def _bring_in(self) -> None:
         """Write again what lies in no file that is there and whole."""

@@ -18,7 +18,7 @@ from agent.readings import Stream
 from agent.selection import covering, covers_alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from agent.journal.pack import Outbox, Pack
     from agent.seams import Clock
@@ -73,16 +73,19 @@ class FilteredOutbox:
         """Take the next pack of a lane of which anything is left, or one that covers what was left out long ago."""
         if self._due[lane]:
             return self._due[lane].popleft()
-        for _ in range(AT_ONCE):
+        passed: list[Pack] = []
+        while len(passed) < AT_ONCE:
             pack = self._outbox.next(lane)
             if pack is None:
+                self._leave_out(passed)
                 self._cover_older(lane)
                 return self._due[lane].popleft() if self._due[lane] else None
             given = self._selection.of(pack)
-            if given.numbers == ():
-                self._leave_out(pack)
-            else:
+            if given.numbers != ():
+                self._leave_out(passed)
                 return self._give(given, pack)
+            passed.append(pack)
+        self._leave_out(passed)
         asyncio.get_running_loop().call_soon(self._announce)
         return None
 
@@ -133,13 +136,17 @@ class FilteredOutbox:
             self._origins[_identity(given)] = pack
         return given
 
-    def _leave_out(self, pack: Pack) -> None:
-        key = (pack.epoch, pack.stream)
-        self._left_out[key].add(pack.first, pack.last)
-        if pack.boot != self._clock.boot:
-            self._newest[key] = math.inf  # its epoch has ended with its boot: no pack will cover the last of it
-        self._remember()  # before the journal forgets it: what is neither kept nor there would be missing for ever
-        self._outbox.done(pack)
+    def _leave_out(self, packs: Sequence[Pack]) -> None:
+        if not packs:
+            return
+        for pack in packs:
+            key = (pack.epoch, pack.stream)
+            self._left_out[key].add(pack.first, pack.last)
+            if pack.boot != self._clock.boot:
+                self._newest[key] = math.inf  # its epoch has ended with its boot: no pack will cover the last of it
+        self._remember()  # before the journal forgets them: what is neither kept nor there would be missing for ever
+        for pack in packs:
+            self._outbox.done(pack)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(COVER_EVERY, self._cover_now)
 
