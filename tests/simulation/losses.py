@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.simulation.universe import BEGINNING, SECOND
@@ -29,17 +29,14 @@ def losses(play: Play) -> Iterator[str]:
     found = _Found(play)
     missing = [one for one in play.truth.measured if found.take(one) is None]
     yield from found.strangers()
+    for room in _filled(_withheld(play), missing):
+        if len(room.taken) < room.count:
+            yield f"the ledger says {room.count - len(room.taken)} too many were withheld of {room.of}, {room.text()}"
     excuses = Excuses(play)
-    given_up = _given_up(play)
-    withheld = _withheld(play)
-    for one in sorted(missing, key=lambda one: (not one.sure, one.now)):  # who must be accounted for goes first
-        if _is_in(withheld, one) or excuses.cover(one) or not one.sure:
-            continue
-        if not _is_in(given_up, one):
+    rooms = [*_withheld(play), *_given_up(play)]
+    for one in missing:
+        if one.sure and not excuses.cover(one) and not _find_room(one, rooms, set()):
             yield f"lost: {_said(one)}"
-    for room in withheld:
-        if room.left > 0:
-            yield f"the ledger says {room.left} too many were withheld of {room.of}, {room.text()}"
 
 
 def _said(one: Measured) -> str:
@@ -82,26 +79,50 @@ class _Found:
 # --- what the ledger says --------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Room:
     """So many measurements of a stream, or of one quantity, are accounted for between two true times (nanoseconds)."""
 
     of: str
     since: int
     until: int
-    left: int
+    count: int
+    taken: list[Measured] = field(default_factory=list)
 
     def text(self) -> str:
         return f"between {self.since / SECOND:.3f} and {self.until / SECOND:.3f} s"
 
+    def fits(self, one: Measured) -> bool:
+        return self.since <= one.now <= self.until and self.of in {stream_of(one), f"{one.device}/{one.quantity}"}
 
-def _is_in(rooms: list[_Room], one: Measured) -> bool:
-    """Find room for a measurement: where there is a choice, where it ends first, so that later ones find theirs."""
-    of = {stream_of(one), f"{one.device}/{one.quantity}"}
-    fitting = [room for room in rooms if room.left > 0 and room.since <= one.now <= room.until and room.of in of]
-    if fitting:
-        min(fitting, key=lambda room: room.until).left -= 1
-    return bool(fitting)
+
+def _filled(rooms: list[_Room], measured: list[Measured]) -> list[_Room]:
+    """Put as many measurements into rooms as possible."""
+    for one in measured:
+        _find_room(one, rooms, set())
+    return rooms
+
+
+def _find_room(one: Measured, rooms: list[_Room], passed: set[_Room]) -> bool:
+    """Find room for a measurement, if need be by moving others out of theirs: nobody knows whose is whose.
+
+    Where there is a choice, it takes the room that ends first, so that later ones find theirs. `passed`: rooms out of
+    which nobody can move.
+    """
+    fitting = sorted((room for room in rooms if room not in passed and room.fits(one)), key=lambda room: room.until)
+    for room in fitting:
+        if len(room.taken) < room.count:
+            room.taken.append(one)
+            return True
+    for room in fitting:
+        if room in passed:
+            continue
+        passed.add(room)
+        for at, other in enumerate(room.taken):
+            if _find_room(other, rooms, passed):
+                room.taken[at] = one
+                return True
+    return False
 
 
 def true_time(clock: SimulatedClock, boottime: float) -> int:
