@@ -119,9 +119,13 @@ class Agent:
         """Take up what the last run left: its anchors and, if it was in this boot, its open tallies."""
         self._take_up("anchors", lambda kept: self._timekeeper.recall(read_anchors(kept)))
         self._take_up("boots", lambda kept: self._timekeeper.recall_boots(read_boots(kept)))
-        if self._journal.kept("boot") == self._clock.boot:
-            for device in self._config.devices:
+        is_same_boot = self._journal.kept("boot") == self._clock.boot
+        for device in self._config.devices:
+            if is_same_boot:
                 self._take_up(f"withheld/{device}", partial(self._withheld.recall, device))
+            else:  # its instants are of another boot, and the next run of this one must not take them for its own
+                self._journal.keep(f"withheld/{device}", None)
+        if is_same_boot:
             self._quarantine.recall(self._journal.kept("quarantine"), self._clock.boottime())
         if (culprit := self._world.culprit) in self._config.devices:
             self._quarantine.add(culprit, self._clock.boottime())
