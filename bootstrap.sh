@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sets up all that the project needs on a bare Debian or Raspberry Pi OS: called by make, harmless to call again.
 #   bootstrap.sh demo     a .venv that runs `roadside demo`
-#   bootstrap.sh test     the same, and what the tests and checks need (Debian's mosquitto and strace)
+#   bootstrap.sh test     the same, and what the tests and checks need (Debian's mosquitto, strace, and for root a container)
 # Debian packages are installed through apt-get as root or with passwordless sudo; otherwise the one command to run is named.
 set -eu
 cd "$(dirname "$0")"
@@ -20,6 +20,10 @@ has_mosquitto() { command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ];
 if [ "$purpose" = test ]; then
     has_mosquitto || missing="$missing mosquitto"
     command -v strace >/dev/null || missing="$missing strace"
+    if [ "$(id -u)" = 0 ]; then # only root can boot the container that the units are tested in
+        command -v mmdebstrap >/dev/null || missing="$missing mmdebstrap"
+        command -v systemd-nspawn >/dev/null || missing="$missing systemd-container"
+    fi
 elif [ "$(uname -m)" != x86_64 ] && python3 -c 'import sys; raise SystemExit(sys.version_info < (3, 13))'; then
     has_mosquitto || missing="$missing mosquitto" # the demo's own broker has no wheel here
 fi

@@ -39,7 +39,7 @@ mkdir -p "/sys/fs/cgroup/$2"
 echo $$ > "/sys/fs/cgroup/$2/cgroup.procs"
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
 exec systemd-nspawn --quiet --directory="$1" --machine="$2" --register=no --keep-unit --boot --console=pipe \\
-    --private-network --capability=CAP_SYSLOG --system-call-filter="syslog" --link-journal=no
+    --private-network --capability=CAP_SYSLOG --system-call-filter="syslog adjtimex clock_adjtime" --link-journal=no
 """
 
 
