@@ -52,7 +52,9 @@ def command_line() -> click.Group:
 
 def main() -> None:
     """Run the command line as this process, in the language of its locale."""
-    i18n.install(i18n.language(os.environ))
+    language = i18n.language(os.environ)
+    i18n.install(language)
+    os.environ["LANGUAGE"] = language  # click's own words, and whatever we start, follow
     gettext.bindtextdomain(i18n.DOMAIN, i18n.FOLDER)  # click's own words go through the standard library's domain
     gettext.textdomain(i18n.DOMAIN)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -66,7 +68,7 @@ def main() -> None:
     except OSError as error:
         if error.filename is not None or error.errno not in UNWRITTEN:
             raise  # of something else than standard output: a defect
-        click.echo(_("what is said cannot be written: {error}").format(error=error.strerror), err=True)
+        click.echo(_("what is said cannot be written: {error}").format(error=i18n.retold(error.strerror or str(error))), err=True)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except KeyboardInterrupt:

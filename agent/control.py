@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from agent.i18n import _
+from agent.i18n import _, retold
+from drivers.contract import N_
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ SOCKET = "control"  # in the runtime folder
 LONGEST_REQUEST = 64 * 1024  # bytes
 LONGEST_ANSWER = 4 << 20  # bytes
 ANSWER_WITHIN = 5.0  # seconds
+UNKNOWN = N_("unknown request; known are: {verbs}")
 
 Verb = Callable[[dict[str, Any]], dict[str, Any] | Awaitable[dict[str, Any]]]
 
@@ -89,7 +91,7 @@ class ControlServer:
             return {"error": _("not a line of JSON")}
         verb = self._verbs.get(str(request.get("do"))) if isinstance(request, dict) else None
         if verb is None:
-            return {"error": _("unknown request; known are: {verbs}").format(verbs=", ".join(sorted(self._verbs)))}
+            return {"error": _(UNKNOWN).format(verbs=", ".join(sorted(self._verbs)))}
         try:
             answer = verb(request)
             return {"ok": answer if isinstance(answer, dict) else await answer}
@@ -121,16 +123,19 @@ async def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
         raise ControlError(_("{path}: the agent does not answer").format(path=path)) from None
     except (OSError, ValueError) as error:
         raise ControlError(f"{path}: {error}") from None
-    return _result(path, line)
+    return _result(path, line, request)
 
 
-def _result(path: Path, line: bytes) -> dict[str, Any]:
+def _result(path: Path, line: bytes, request: dict[str, Any]) -> dict[str, Any]:
     try:
         match json.loads(line):
             case {"ok": dict(result)}:
                 return result
+            case {"error": str(error)} if error.startswith(UNKNOWN.partition(";")[0]):
+                text = _("{path}: the agent that runs is of another version and cannot do this ({verb}); restart it")
+                raise ControlError(text.format(path=path, verb=request.get("do")))
             case {"error": str(error)}:
-                raise ControlError(error)
+                raise ControlError(retold(error))
     except (ValueError, RecursionError):
         pass
     raise ControlError(_("{path}: what answers here is no agent, or it was just stopping").format(path=path))

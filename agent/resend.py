@@ -11,9 +11,11 @@ from agent.journal.resending import Numbers
 from agent.readings import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from agent.journal.journal import Journal
+    from agent.journal.ranges import Ranges
+    from agent.journal.state import Key
     from agent.seams import Clock
 
 MADE_OF_MEASUREMENTS = {Stream.TELEMETRY, Stream.ALARM}
@@ -38,15 +40,26 @@ def verb(
             raise ControlError(_("cannot be understood: {error}").format(error=error)) from None
         except OSError as error:
             raise ControlError(_("the card cannot be read: {error}").format(error=error)) from None
-        counted = [ranges.count() for (_epoch, one), ranges in resent.again.items() if one in MADE_OF_MEASUREMENTS]
-        gone = [
-            {"epoch": epoch, "stream": stream.value, "first": first, "last": last}
-            for (epoch, stream), ranges in resent.gone.items()
-            for first, last in ranges
-        ]
-        return {"readings": sum(counted), "gone": gone}
+        return {
+            "readings": _count(resent.again),
+            "waiting": _count(resent.waiting),
+            "gone": _listed(resent.gone),
+            "never": _listed(resent.never),
+        }
 
     return resend
+
+
+def _count(numbers: Mapping[Key, Ranges]) -> int:
+    return sum(ranges.count() for (_epoch, stream), ranges in numbers.items() if stream in MADE_OF_MEASUREMENTS)
+
+
+def _listed(numbers: Mapping[Key, Ranges]) -> list[dict[str, Any]]:
+    return [
+        {"epoch": epoch, "stream": stream.value, "first": first, "last": last}
+        for (epoch, stream), ranges in numbers.items()
+        for first, last in ranges
+    ]
 
 
 def _wanted(request: dict[str, Any], clock: Clock) -> Numbers | int | None:

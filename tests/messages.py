@@ -6,14 +6,20 @@ A text whose English changed has no translation until somebody writes one in age
 
 from __future__ import annotations
 
+import argparse
 import io
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("agent", "drivers", "hil")
@@ -100,12 +106,13 @@ def save(catalog: Catalog) -> None:
     MO.write_bytes(compiled(thai()))
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Bring the catalogue up to date with the code, and compile it."""
+    argparse.ArgumentParser(prog="python -m tests.messages", description=__doc__).parse_args(arguments)
     catalog = thai()
     catalog.update(gathered(), no_fuzzy_matching=True)
     save(catalog)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

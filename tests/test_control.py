@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from agent import logs
+from agent import i18n, logs
 from agent.control import LONGEST_REQUEST, ControlError, ControlServer, ask
 
 STATUS = {"gateway": "pkt-0042", "label": "คลองกะรน"}
@@ -173,6 +173,21 @@ async def test_what_is_no_agent_at_all(tmp_path, answer):
         assert "what answers here is no agent" in await asked(tmp_path / "control")
 
 
-async def test_what_the_agent_refuses_is_told_in_its_own_words(path):
-    with pytest.raises(ControlError, match="unknown request; known are: echo, status"):
+async def test_an_agent_that_does_not_know_the_request_is_of_another_version(path):
+    with pytest.raises(ControlError, match=r"of another version and cannot do this \(fly\); restart it"):
         await ask(path, {"do": "fly"})
+
+
+async def test_what_the_agent_says_is_told_in_the_language_of_whoever_asked(tmp_path):
+    def refuse(_request):
+        raise ControlError("no uplink 'moon'; there are: city")
+
+    async with ControlServer(tmp_path / "control", {"resend": refuse}, logs.get("control")):
+        i18n.install("th")
+        try:
+            with pytest.raises(ControlError) as caught:
+                await ask(tmp_path / "control", {"do": "resend"})
+        finally:
+            i18n.install("en")
+    assert "no uplink" not in str(caught.value)
+    assert "moon" in str(caught.value)

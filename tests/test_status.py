@@ -7,7 +7,7 @@ from threading import Thread
 
 import pytest
 
-from agent import i18n, logs
+from agent import VERSION, i18n, logs
 from agent.commands.status import lines, table, troubles
 from agent.control import ControlServer
 from agent.i18n import width
@@ -20,7 +20,7 @@ UPLINK = {"state": "online", "for": 60.0, "fault": "", "message": "", "broker": 
 def document(**changes):
     return {
         "gateway": "pkt-0042",
-        "version": "0.1.0",
+        "version": VERSION,
         "running_for": 7300.0,
         "clock": {"synchronised": True, "source": "kernel", "uncertainty": 0.1},
         "devices": {"air-1": DEVICE, "water-level-1": {"driver": "a02yyuw", "state": "waiting", "values": {}}},
@@ -55,9 +55,9 @@ def agent_at(folder, answer):
 
 def test_all_is_well_in_english():
     assert list(lines(document())) == [
-        "pkt-0042, Roadside 0.1.0, running for 2 h",
+        f"pkt-0042, Roadside {VERSION}, running for 2 h",
         "",
-        "air-1          ok       1 s ago  pm2_5 12 ug/m3",
+        "air-1          ok       1 s ago  pm2_5 12 µg/m³",
         "water-level-1  waiting",
         "",
         "city: online (a:1883), 17 messages acknowledged, 4 readings waiting",
@@ -86,9 +86,9 @@ def test_every_trouble_is_told_once():
             "level-1": DEVICE | {"state": "silent", "alarms": {"1": "silent"}},
             "level-2": DEVICE | {"alarms": {"2": "flood"}},
         },
-        uplinks={"city": UPLINK | {"state": "connecting", "fault": "unreachable", "message": "Connection refused"}},
+        uplinks={"city": UPLINK | {"state": "connecting", "fault": "unreachable", "message": "10.0.0.9 refused"}},
         clock={"synchronised": False, "source": None, "uncertainty": None, "fault": "gnss_rollover"},
-        journal={"waiting": {}, "faults": {"card": "No space left on device"}},
+        journal={"waiting": {}, "faults": {"card": "mmcblk0 is full"}},
         configuration={"running": "last_good", "problems": ["gateway.toml:14: devices.air-1.driver: no such driver"]},
     )
 
@@ -97,7 +97,7 @@ def test_every_trouble_is_told_once():
     assert [text.partition(":")[0] for text in found[:4]] == ["air-1", "level-1", "level-2", "city"]
     assert "1024" in found.pop(4)
     for text, part in zip(
-        found, ("/dev/ttyUSB0", "", "flood", "Connection refused", "No space left", "gateway.toml:14"), strict=True
+        found, ("/dev/ttyUSB0", "", "flood", "10.0.0.9 refused", "mmcblk0", "gateway.toml:14"), strict=True
     ):
         assert part in text
     assert all(any(text in line for line in lines(troubled)) for text in found)
@@ -146,3 +146,45 @@ def test_certificates_that_near_their_end_and_a_renewal_that_fails_are_troubles(
     ]
     well = {"broker": {"state": "ok", "until": 1795346000, "days": None}}
     assert troubles(document(uplinks={"city": UPLINK | {"certificates": well}})) == []
+
+
+def test_in_thai_the_brackets_are_thai_too():
+    i18n.install("th")
+    try:
+        found = troubles(
+            document(
+                devices={
+                    "air-1": DEVICE | {"state": "unplugged", "trouble": {"port": "", "detail": "the device is gone"}}
+                },
+                uplinks={
+                    "city": UPLINK | {"fault": "unreachable", "message": "a:1 cannot be reached: Connection refused"}
+                },
+                journal={"waiting": {}, "faults": {"card": "[Errno 28] No space left on device"}},
+            )
+        )
+    finally:
+        i18n.install("en")
+    assert ["gone" in text or "reach" in text or "space" in text for text in found] == [False] * 3
+    assert "(อุปกรณ์หายไป)" in found[0]
+
+
+@pytest.mark.parametrize("other", [document(version="0.0.9"), {"version": "0.0.9"}, {}])
+def test_an_agent_of_another_version_is_told_and_its_document_shown_as_far_as_it_is_understood(tmp_path, other):
+    with agent_at(tmp_path, other):
+        done = roadside("status", "--root", tmp_path)
+        raw = roadside("status", "--root", tmp_path, "--json")
+
+    assert done.returncode == raw.returncode == 2
+    assert f"this command of {VERSION}; restart the service" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads(raw.stdout) == other
+
+
+def test_units_are_written_as_people_write_them():
+    values = {
+        "power_factor": {"ago": 1.0, "value": 0.97, "unit": "/"},
+        "latitude": {"ago": 1.0, "value": 7.84, "unit": "lat"},
+        "vehicles": {"ago": 1.0, "value": 3, "unit": "count"},
+    }
+    [line] = [one for one in lines(document(devices={"a": DEVICE | {"values": values}})) if one.startswith("a ")]
+    assert line.endswith("power_factor 0.97, latitude 7.84 °, vehicles 3")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from agent.i18n import _
+from agent.i18n import _, retold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ def set_option(function: F) -> F:
 def refuse(error: ConfigError) -> int:
     """Print all that is wrong with a configuration; returns the exit status."""
     for problem in error.problems:
-        click.echo(str(problem), err=True)
+        click.echo(str(replace(problem, text=retold(problem.text))), err=True)
         if problem.excerpt:
             click.echo(problem.excerpt, err=True)
     return INVALID_CONFIGURATION

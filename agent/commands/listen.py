@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from agent.commands.wording import unit
 from agent.i18n import _
 from agent.receiver import ROOT, NotUnderstoodError, Received, Receiver
 
@@ -95,7 +96,7 @@ def line(one: Received) -> str:
     shown = json.dumps(value) if isinstance(value, bool) else str(value)
     extra = {key: fields[key] for key in fields if key not in {"n", "u", "v", "vb", "vs", "t"}}
     rest = " ".join(f"{key}={value}" for key, value in extra.items())
-    text = f"{when} {series.gateway}/{one.name} {shown} {fields.get('u', '')}".rstrip()
+    text = f"{when} {series.gateway}/{one.name} {shown} {unit(str(fields.get('u', '')))}".rstrip()
     return _plain(f"{text}  {rest + ' ' if rest else ''}[{one.lane} {one.number}]")
 
 

@@ -22,7 +22,7 @@ from agent.host.lock import TakenError, held
 from agent.host.manager import ServiceManager
 from agent.host.paths import Paths
 from agent.host.threads import DaemonThreads
-from agent.i18n import _
+from agent.i18n import _, install, speaking
 
 if TYPE_CHECKING:
     import logging
@@ -55,7 +55,8 @@ def command(path: Path | None, root: Path, overrides: dict[str, str]) -> int:
         from agent.config.problems import ConfigError
 
         try:
-            config, problems = choose(state, path, overrides)
+            with speaking("en"):  # what becomes of its problems is published
+                config, problems = choose(state, path, overrides)
         except ConfigError as error:
             return refuse(error)
     with ExitStack() as locks:
@@ -69,6 +70,7 @@ def command(path: Path | None, root: Path, overrides: dict[str, str]) -> int:
             except OSError as error:  # such as a card that is full or read-only: no reason not to run
                 logs.get("agent").error("not_locked", folder=folder, detail=str(error))
         reloading = Reloading(path, overrides, ServiceManager(environment()))
+        install("en")  # the agent speaks to the city and, through the control socket, to people of either language
         with logs.in_background(), asyncio.Runner() as runner:
             runner.get_loop().set_default_executor(DaemonThreads())
             runner.run(_run(config, paths, problems, reloading))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent import outputs
-from agent.commands import root_option
+from agent.commands import root_option, wording
 from agent.host.breadcrumb import note_end
 from agent.host.disk import Folder
 from agent.host.environment import environment
@@ -63,7 +63,7 @@ def _make_all_safe(paths: Paths) -> int:
             try:
                 outputs.make_safe(gpio, pin)
             except PortError as error:
-                click.echo(f"{pin.device}: {error}", err=True)
+                click.echo(f"{pin.device}: {wording.of_port(error)}", err=True)
                 status = FAILED
             else:
                 click.echo(_("{device}: off (GPIO {pin})").format(device=pin.device, pin=pin.pin))

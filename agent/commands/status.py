@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agent import VERSION
 from agent.commands import root_option, wording
 from agent.control import SOCKET, ControlError, ask
 from agent.health import WELL
 from agent.host.environment import environment
 from agent.host.paths import Paths
-from agent.i18n import _, pad, width
+from agent.i18n import _, pad, retold, width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,12 +34,18 @@ def command(root: Path, as_json: bool) -> int:
     except ControlError as error:
         click.echo(str(error), err=True)
         return NOT_ASKED
+    try:
+        shown, found = [*lines(document)], troubles(document)
+    except (LookupError, TypeError, AttributeError):
+        if document.get("version") == VERSION:
+            raise
+        shown, found = [], [_other_version(document)]  # whose document is another
+        click.echo(found[0], err=True)
     if as_json:
-        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
-    else:
-        for line in lines(document):
-            click.echo(line)
-    return TROUBLED if troubles(document) else 0
+        shown = [json.dumps(document, ensure_ascii=False, indent=2)]
+    for line in shown:
+        click.echo(line)
+    return TROUBLED if found else 0
 
 
 def lines(document: dict[str, Any]) -> Iterator[str]:
@@ -78,18 +85,26 @@ def troubles(document: dict[str, Any]) -> list[str]:
             found.append(f"{name}: {wording.of_first_broker(first)}")
     if fault := document["clock"].get("fault"):
         found.append(_("clock: {text}").format(text=wording.of_clock(fault)))
-    found += [_("journal: {text}").format(text=text) for text in document["journal"]["faults"].values()]
+    for fault, message in document["journal"]["faults"].items():
+        found.append(_("journal: {text}").format(text=wording.of_journal(fault, message)))
     failed = _("a part of the agent failed and was started anew: {part}; send the log to the workshop")
     found += [failed.format(part=part) for part in document.get("failures", ())]
-    found += document.get("configuration", {}).get("problems", [])
+    found += map(retold, document.get("configuration", {}).get("problems", []))
+    if document["version"] != VERSION:
+        found.append(_other_version(document))
     return found
+
+
+def _other_version(document: dict[str, Any]) -> str:
+    text = _("the agent that runs is of version {theirs}, this command of {ours}; restart the service")
+    return text.format(theirs=document.get("version"), ours=VERSION)
 
 
 def _device(name: str, device: dict[str, Any]) -> list[str]:
     values = []
     for quantity, value in device["values"].items():
         shown = wording.word(value["reason"]) if "reason" in value else _number(value["value"])
-        values.append(f"{quantity} {shown} {value.get('unit', '')}".rstrip())
+        values.append(f"{quantity} {shown} {wording.unit(value.get('unit', ''))}".rstrip())
     ago = min((value["ago"] for value in device["values"].values()), default=None)
     heard = "" if ago is None else _("{time} ago").format(time=wording.duration(ago))
     return [name, wording.word(device["state"]), heard, ", ".join(values)]

@@ -122,6 +122,13 @@ class Inspection:
             known.update(by_key.get(key, ()))
         return Ranges(known.gaps(1, self.last(key)))
 
+    def given_up(self, key: Key) -> Ranges:
+        """Return the numbers that are not here because the ledger has given them up."""
+        given_up = Ranges(self.state.done.get(LEDGERED, {}).get(key, ()) if self.state else ())
+        for first, last in self.present[key]:
+            given_up.remove(first, last)
+        return given_up
+
     def is_whole(self) -> bool:
         """Return whether nothing is damaged or missing."""
         return not any(file.is_damaged for file in (*self.young, *self.card)) and not any(

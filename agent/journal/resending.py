@@ -10,6 +10,8 @@ from agent.journal.ranges import Ranges
 from agent.readings import Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agent.journal.card import Card
     from agent.journal.pack import Pack
     from agent.journal.state import Key, State
@@ -30,7 +32,9 @@ class Resent:
     """What became of a wish to have records again."""
 
     again: dict[Key, Ranges] = field(default_factory=dict)  # had been delivered, and go up once more
+    waiting: dict[Key, Ranges] = field(default_factory=dict)  # are here, and go up for the first time
     gone: dict[Key, Ranges] = field(default_factory=dict)  # are not here any more
+    never: dict[Key, Ranges] = field(default_factory=dict)  # numbers that were not given out
 
 
 class Resending:
@@ -51,17 +55,29 @@ class Resending:
             here = self._stock.present(key)
             for one in ranges:
                 for first, last in here.gaps(*one):
-                    resent.gone.setdefault(key, Ranges()).add(first, last)
+                    self._note_absent(resent, key, first, last)
                 # Not `done_by`, which makes what is not there: an epoch of nobody leaves no trace.
                 done = self._state.done.get(uplink, {}).get(key, Ranges())
-                for first, last in Ranges([one]).common(here).common(done):
+                asked = Ranges([one]).common(here)
+                for first, last in asked.common(done):
                     resent.again.setdefault(key, Ranges()).add(first, last)
+                    asked.remove(first, last)
+                for first, last in asked:
+                    resent.waiting.setdefault(key, Ranges()).add(first, last)
         for key, again in resent.again.items():
             for first, last in again:
                 self._state.done_by(uplink, key).remove(first, last)
         self._state.resent[uplink] = self._state.resent.get(uplink, 0) + 1
         self._stock.refresh()
         return resent
+
+    def _note_absent(self, resent: Resent, key: Key, first: int, last: int) -> None:
+        """Tell what was here once from what never was: of an epoch that has ended, nobody knows its end."""
+        end = self._state.next[key[1]] if key[0] == self._state.epoch else last + 1
+        if first < end:
+            resent.gone.setdefault(key, Ranges()).add(first, min(last, end - 1))
+        if last >= end:
+            resent.never.setdefault(key, Ranges()).add(max(first, end), last)
 
     async def _ranges(self, wanted: Numbers | int | None) -> dict[Key, Ranges]:
         if isinstance(wanted, Numbers):
@@ -83,7 +99,7 @@ class Resending:
     async def _first_since(self, stream: Stream, since: int) -> int:
         """Return the number with which the first pack begins that may hold anything since an instant."""
         first = self._state.next[stream]
-        packs = self._stock.packs(stream)
+        packs: Iterable[Pack] = self._stock.packs(stream)
         for segment in [None, *reversed(self._card.segments)]:
             if segment is not None:
                 if (self._state.epoch, stream) not in segment.spans:
@@ -96,7 +112,7 @@ class Resending:
                     return first
         return first
 
-    def _of_this_boot(self, packs: list[Pack], stream: Stream) -> list[Pack]:
+    def _of_this_boot(self, packs: Iterable[Pack], stream: Stream) -> list[Pack]:
         """Return the packs of a stream, the newest first, whose times can be compared with now."""
         here = [pack for pack in packs if (pack.epoch, pack.boot) == (self._state.epoch, self._state.boot)]
         return sorted((pack for pack in here if pack.stream is stream), key=lambda pack: -pack.first)

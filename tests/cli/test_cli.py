@@ -117,3 +117,16 @@ def test_each_command_has_help(name):
     result = roadside(name, "--help")
     assert result.returncode == 0
     assert result.stderr == ""
+
+
+def test_the_wishes_of_the_variable_language_hold_for_every_word():
+    result = subprocess.run(
+        [sys.executable, "-m", "agent", "check", "--help"],
+        env={**ENVIRONMENT, "LANG": "en_GB.UTF-8", "LANGUAGE": "th", "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        timeout=WITHIN,
+        check=True,
+    )
+    words = re.sub(r"--?[a-z]+|[A-Z=]{3,}|\S*[./:]\S*|roadside check|exit|gateway.toml", "", result.stdout)
+    assert not re.search("[A-Za-z]{4,}", words), words

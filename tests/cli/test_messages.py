@@ -2,7 +2,7 @@ import string
 
 import pytest
 
-from tests.messages import MO, compiled, gathered, thai
+from tests.messages import MO, PO, compiled, gathered, main, thai
 
 TEXTS = [message for message in thai() if message.id]
 
@@ -34,3 +34,13 @@ def test_a_translation_fills_in_the_same_values(message):
         assert fields(translation) <= fields(originals[0]) | fields(originals[-1])
         assert fields(originals[0]) <= fields(translation)
         assert not message.fuzzy
+
+
+@pytest.mark.parametrize(("argument", "status"), [("--help", 0), ("nonsense", 2)])
+def test_whoever_asks_what_it_does_has_nothing_rewritten(argument, status, capsys):
+    before = PO.stat().st_mtime_ns, MO.stat().st_mtime_ns
+    with pytest.raises(SystemExit) as ended:
+        main([argument])
+    assert ended.value.code == status
+    assert "tests.messages" in "".join(capsys.readouterr())
+    assert (PO.stat().st_mtime_ns, MO.stat().st_mtime_ns) == before

@@ -92,7 +92,8 @@ async def test_numbers_that_are_asked_for_go_alone_and_what_is_gone_is_said(benc
     resent = await journal.resend("city", Numbers("", Stream.TELEMETRY, 6, 40))
 
     key = (epoch, Stream.TELEMETRY)
-    assert (list(resent.again[key]), list(resent.gone[key])) == ([(6, 15)], [(16, 40)])
+    assert (list(resent.again[key]), list(resent.never[key])) == ([(6, 15)], [(16, 40)])
+    assert resent.gone == {}
     assert taken(outbox) == list(range(5, 15))
     other = await journal.resend("city", Numbers("f" * 16, Stream.TELEMETRY, 1, 3))
     assert (other.again, list(other.gone["f" * 16, Stream.TELEMETRY])) == ({}, [(1, 3)])
@@ -143,17 +144,46 @@ async def socket(bench, tmp_path):
         yield path
 
 
-async def test_a_technician_is_told_how_many_readings_go_again_and_which_are_gone(socket):
+async def test_a_technician_is_told_how_many_readings_go_again_and_which_never_were(socket):
     answer = await ask(socket, {"do": "resend", "uplink": "city", "numbers": [4, 9]})
 
     told = list(lines(answer))
     assert told[0] == "2 readings go up again, as history"
-    assert told[1].startswith("not here any more: telemetry 6-9 of epoch ")
+    assert told[1].startswith("never used so far: telemetry 6-9 of epoch ")
+    assert len(told) == 2
+
+
+async def test_what_waits_to_go_up_for_the_first_time_is_not_called_gone(socket):
+    answer = await ask(socket, {"do": "resend", "uplink": "city", "numbers": [1, 1], "stream": "alarm"})
+
+    assert list(lines(answer)) == [
+        "0 readings go up again, as history",
+        "1 reading waits to go up for the first time; nothing has to be done for it",
+    ]
+
+
+async def test_what_is_not_here_any_more_is_told_apart_from_what_never_was(bench):
+    journal = bench.open()
+    await delivered(journal, bench, 5)
+    await journal.commit(clean=True)
+    bench.let_go()
+    bench.power_cut()
+    for name in bench.card.names():
+        bench.card.remove(name)
+    later = bench.open()
+    await delivered(later, bench, 5)
+
+    resent = await later.resend("city", Numbers("0" * 16, Stream.TELEMETRY, 1, 5))
+
+    assert [list(ranges) for ranges in resent.gone.values()] == [[(1, 5)]]
+    assert resent.never == {}
 
 
 async def test_all_of_the_last_minutes_can_be_asked_for(socket):
-    assert await ask(socket, {"do": "resend", "uplink": "city", "since": 60}) == {"readings": 5, "gone": []}
-    assert await ask(socket, {"do": "resend", "uplink": "city"}) == {"readings": 0, "gone": []}
+    answer = {"readings": 5, "waiting": 1, "gone": [], "never": []}
+    assert await ask(socket, {"do": "resend", "uplink": "city", "since": 60}) == answer
+    answer = {"readings": 0, "waiting": 6, "gone": [], "never": []}
+    assert await ask(socket, {"do": "resend", "uplink": "city"}) == answer
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from drivers.contract import N_
 COMMANDS = {
     "show": N_("Show what is there, and what waits for which uplink."),
     "verify": N_("Check every record, and that none is missing; exit status 2 if any is."),
-    "export": N_("Write out all readings that are there, each once."),
+    "export": N_("Write out all readings that are there, each once; exit status 2 if some cannot be read."),
     "import": N_("Bring what a broken gateway had still to send to its replacement."),
     "resend": N_("Have the running agent send again what it still has; exit status 2 if some of it is gone."),
 }

@@ -16,7 +16,7 @@ import click
 from agent import senml
 from agent.commands.journal.places import Places, places_options
 from agent.host.disk import whole_file
-from agent.i18n import _, ngettext
+from agent.i18n import _, ngettext, retold
 from agent.journal.inspect import SECOND, time_of
 from agent.readings import Stream
 
@@ -65,7 +65,7 @@ def command(places: Places, form: str, out: Path | None, since: int | None) -> i
     except OSError as error:
         if out is None:
             raise
-        text = _("{file}: cannot be written: {error}").format(file=out, error=error.strerror)
+        text = _("{file}: cannot be written: {error}").format(file=out, error=retold(error.strerror or str(error)))
         raise click.ClickException(text) from None
     text = ngettext("{count} reading", "{count} readings", written.readings).format(count=written.readings)
     click.echo(_("{readings}, {undated} of them undated").format(readings=text, undated=written.undated), err=True)

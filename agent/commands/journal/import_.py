@@ -12,7 +12,7 @@ import click
 
 from agent import logs
 from agent.commands import refuse, root_option
-from agent.commands.journal.places import DEFAULT, FOLDER, damage, looked_into, on_card, size_of, unreadable
+from agent.commands.journal.places import DEFAULT, FOLDER, damage, looked_into, numbers_of, on_card, size_of, unreadable
 from agent.host.archive import Archive
 from agent.host.clock import SystemClock
 from agent.host.disk import Folder
@@ -29,10 +29,13 @@ from agent.journal.status import Fault
 from agent.readings import Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from agent.config.model import Config
     from agent.host.disk import ReadOnlyFolder
     from agent.journal.importing import Cargo
     from agent.journal.inspect import Inspection
+    from agent.readings import LedgerEntry
 
 REFUSED = 1
 NOT_ALL = 2
@@ -177,9 +180,8 @@ async def _import(old: Source, config: Config, paths: Paths) -> int:
             click.echo(line, err=True)
         await work.carry()
         names = {f"{kind}/{device}" for kind in ("driver", "refine") for device in config.devices}
-        for entry in [one for one in work.finish(names) if one.why != "restart"]:
-            text = _("{stream} (epoch {epoch}): missing for ever from number {first} on; the ledger says so")
-            click.echo(text.format(stream=entry.stream, epoch=entry.epoch, first=entry.first), err=True)
+        for line in _losses(work.finish(names)):
+            click.echo(line, err=True)
     except (CarryingError, OSError) as error:
         text = _("{folder}: the card cannot be written: {error}. What has been brought stays; repeat the command")
         click.echo(text.format(folder=card.path, error=error), err=True)
@@ -197,6 +199,23 @@ async def _import(old: Source, config: Config, paths: Paths) -> int:
     if any(cargo.numbers.values()) or not unread:
         click.echo(_summary(cargo))
     return NOT_ALL if unread else 0
+
+
+def _losses(entries: Iterable[LedgerEntry]) -> Iterator[str]:
+    """Yield what will never come, as the ledger says it too; nothing of what was stopped in order."""
+    ends: dict[tuple[str, str], list[str]] = {}
+    for entry in entries:
+        if entry.kind == "lost" and entry.why != "restart":
+            ends.setdefault((entry.epoch, entry.why), []).append(f"{entry.stream} {entry.first - 1}")
+        elif entry.kind == "damaged":
+            text = _("epoch {epoch}: damaged, and will not come unless a better copy is brought: {stream} {numbers}")
+            which = numbers_of([(entry.first, entry.last)])
+            yield text.format(epoch=entry.epoch, stream=entry.stream, numbers=which)
+    for (epoch, why), numbers in ends.items():
+        text = _("epoch {epoch}: the power took what came after {numbers}")
+        if why == "damaged":
+            text = _("epoch {epoch}: the end of the journal is damaged; what came after {numbers} is not known")
+        yield text.format(epoch=epoch, numbers=", ".join(numbers))
 
 
 def _check_room(cargo: Cargo, used: int, free: int, config: Config) -> None:

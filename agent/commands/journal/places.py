@@ -15,7 +15,7 @@ from agent.commands import refuse, root_option
 from agent.host.disk import ReadOnlyFolder
 from agent.host.environment import environment
 from agent.host.paths import Paths
-from agent.i18n import _
+from agent.i18n import _, retold
 from agent.journal.inspect import look
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from agent.config.model import Config
     from agent.journal.inspect import Inspection
-    from agent.journal.ranges import Ranges
 
 DEFAULT = "/etc/roadside/gateway.toml"
 LAST_GOOD = "last-good.toml"
@@ -134,7 +133,7 @@ def unreadable(error: OSError, path: Path) -> click.ClickException:
         text = _("{path}: not permitted: read it with sudo")
         return click.ClickException(text.format(path=error.filename or path))
     text = _("{path}: cannot be read: {error}")
-    return click.ClickException(text.format(path=error.filename or path, error=error.strerror or error))
+    return click.ClickException(text.format(path=error.filename or path, error=retold(error.strerror or str(error))))
 
 
 # --- words ---------------------------------------------------------------------------------------------------------
@@ -153,13 +152,13 @@ def damage(found: Inspection) -> Iterator[str]:
             text = _("{file}: {count} records are of a kind that this version does not know: use a newer roadside")
             yield text.format(file=file.name, count=file.unknown)
         if file.unreadable:
-            yield _("{file}: cannot be read: {error}").format(file=file.name, error=file.unreadable)
+            yield _("{file}: cannot be read: {error}").format(file=file.name, error=retold(file.unreadable))
         if file.cut:
             text = _("{file}: the last {size} bytes are no whole record: written now, or cut off with the power")
             yield text.format(file=file.name, size=file.cut)
 
 
-def numbers_of(ranges: Ranges) -> str:
+def numbers_of(ranges: Iterable[tuple[int, int]]) -> str:
     """Return numbers as a technician reads them."""
     return ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in ranges) or _("none")
 

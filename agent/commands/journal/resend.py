@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.commands import root_option
+from agent.commands.journal.places import numbers_of
 from agent.control import SOCKET, ControlError, ask
 from agent.host.environment import environment
 from agent.host.paths import Paths
@@ -60,14 +61,26 @@ def command(uplink: str, since: float | None, numbers: list[int] | None, stream:
         return NOT_ASKED
     for line in lines(answer):
         click.echo(line)
-    return GONE if answer["gone"] else 0
+    return GONE if answer["gone"] or answer.get("never") else 0
 
 
 def lines(answer: dict[str, Any]) -> Iterator[str]:
     """Yield the answer as lines that a person reads."""
-    count = answer["readings"]
+    count, waiting = answer["readings"], answer.get("waiting", 0)
     text = ngettext("{count} reading goes up again, as history", "{count} readings go up again, as history", count)
     yield text.format(count=count)
-    for one in answer["gone"]:
-        text = _("not here any more: {stream} {first}-{last} of epoch {epoch}")
-        yield text.format(stream=one["stream"], first=one["first"], last=one["last"], epoch=one["epoch"])
+    if waiting:
+        text = ngettext(
+            "{count} reading waits to go up for the first time; nothing has to be done for it",
+            "{count} readings wait to go up for the first time; nothing has to be done for them",
+            waiting,
+        )
+        yield text.format(count=waiting)
+    texts = {
+        "gone": _("not here any more: {stream} {numbers} of epoch {epoch}"),
+        "never": _("never used so far: {stream} {numbers} of epoch {epoch}"),
+    }
+    for kind, text in texts.items():
+        for one in answer.get(kind, ()):
+            numbers = numbers_of([(one["first"], one["last"])])
+            yield text.format(stream=one["stream"], numbers=numbers, epoch=one["epoch"])

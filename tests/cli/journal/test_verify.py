@@ -2,11 +2,16 @@
 
 import asyncio
 import csv
+import re
 
 from agent.journal.frames import Kind, frame
+from agent.journal.pack import Lane
+from agent.readings import Stream
 from tests.brokers import mosquitto  # noqa: F401 - a fixture
 from tests.cli.journal.conftest import journal
 from tests.cli.roadside import roadside
+from tests.journal.conftest import bench  # noqa: F401 - a fixture
+from tests.journal.packs import drain
 from tests.system.gateway import Gateway
 
 
@@ -14,6 +19,7 @@ def test_it_finds_nothing_wrong_while_the_journal_is_written(filled):
     result = journal("verify", filled)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.endswith("nothing is damaged or missing\n")
+    assert "numbers 1-3: 3 here, 0 delivered earlier, missing: none\n" in result.stdout
 
 
 def test_damage_is_told_with_its_place_and_an_exit_status(filled):
@@ -56,3 +62,18 @@ def test_records_of_a_newer_version_are_not_passed_over(filled):
     result = journal("verify", filled)
     assert result.returncode == 2
     assert f"{name}: 1 records are of a kind that this version does not know" in result.stdout
+
+
+async def test_what_was_delivered_is_told_apart_from_what_is_missing(bench):  # noqa: F811 - the fixture's value
+    opened = bench.open()
+    opened.append(Stream.TELEMETRY, bench.readings(5))
+    opened.close_packs()
+    outbox = opened.outbox("city")
+    for pack in drain(outbox, Lane.LIVE) + drain(outbox):
+        outbox.done(pack)
+    opened.append(Stream.TELEMETRY, bench.readings(2))
+    await opened.commit()
+    bench.let_go()
+    bench.power_cut()
+    said = journal("verify", bench).stdout
+    assert re.search(r"telemetry \(epoch .*\), numbers 1-7: 2 here, 5 delivered earlier, missing: none\n", said)
