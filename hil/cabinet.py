@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hil.devices.a02yyuw import A02yyuw
 from hil.devices.button import Button
+from hil.devices.hpma115 import Hpma115
 from hil.devices.ld2451 import Ld2451
 from hil.devices.maxbotix import Maxbotix
+from hil.devices.mhz19 import Mhz19
 from hil.devices.nmea import Nmea
 from hil.devices.ops243 import Ops243
 from hil.devices.plantower import Plantower
 from hil.devices.rain_gauge import RainGauge
 from hil.devices.sdm120 import Sdm120
+from hil.devices.sds011 import Sds011
 from hil.devices.siren import Siren
+from hil.devices.sps30 import Sps30
 from hil.devices.tfmini import Tfmini
 from hil.devices.wavetronix import Wavetronix
+from hil.devices.winsen import Winsen
 from hil.emissions import Cut, Deaf
 from hil.pinboard import PinBoard
 from hil.wires.pty import Pty
@@ -35,14 +40,19 @@ if TYPE_CHECKING:
 PLAN = Path(__file__).with_name("cabinet.toml")
 ON_WIRES: dict[str, type[Any]] = {
     "a02yyuw": A02yyuw,
+    "hpma115": Hpma115,
     "ld2451": Ld2451,
     "maxbotix": Maxbotix,
+    "mhz19": Mhz19,
     "nmea": Nmea,
     "ops243": Ops243,
     "plantower": Plantower,
     "sdm120": Sdm120,
+    "sds011": Sds011,
+    "sps30": Sps30,
     "tfmini": Tfmini,
     "wavetronix": Wavetronix,
+    "winsen": Winsen,
 }
 ON_PINS: dict[str, type[Any]] = {"rain_gauge": RainGauge, "button": Button, "siren": Siren}
 HANGS_UP_WITHIN = 5.0  # seconds after the agent's process has ended

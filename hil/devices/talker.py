@@ -67,7 +67,10 @@ class Talker(abc.ABC):
 
     def speak(self) -> None:
         """Make one report, in good health or not."""
-        frames = self.compose()
+        self.utter(self.compose())
+
+    def utter(self, frames: list[Frame]) -> None:
+        """Put frames on the wire, as the device's health lets it."""
         match self.ailment:
             case None:
                 self._say(frames)

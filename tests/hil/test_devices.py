@@ -55,9 +55,10 @@ def test_a_plantower_says_the_words_for_air_and_not_the_factory_ones(tape, chanc
     device = Plantower("air-1", tape, chance)
     device.speak()
     words = struct.unpack(">14H", tape.data[4:32])
-    assert [emission.value for emission in device.emitted] == list(words[3:6])
-    assert [emission.quantity for emission in device.emitted] == ["pm1", "pm2_5", "pm10"]
-    assert {(emission.start, emission.end, emission.unit) for emission in device.emitted} == {(0, 32, "ug/m3")}
+    assert [emission.value for emission in device.emitted[:3]] == list(words[3:6])
+    assert [emission.value for emission in device.emitted[3:]] == [count / 100 for count in words[6:12]]
+    assert [emission.quantity for emission in device.emitted[:3]] == ["pm1", "pm2_5", "pm10"]
+    assert {(emission.start, emission.end) for emission in device.emitted} == {(0, 32)}
     assert sum(tape.data[:30]) == words[13]
 
 
