@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from drivers.contract import N_, Fault, Help, Interval, Measurement
@@ -54,15 +55,18 @@ class Track:
         self.sum += speed
         self.echoes += 1
 
-    def gap(self, speed: float, distance: float | None, at: float) -> float | None:
-        """Return how far from the expected place an echo is, in metres; None if it is not of this vehicle."""
+    def misfit(self, speed: float, distance: float | None, at: float) -> float | None:
+        """Return how far an echo is from what is expected of this vehicle next; None if it is not of this one.
+
+        Metres and m/s are added: at an overtaking the place tells nothing, the speed does.
+        """
         same_way = (speed > 0) == (self.speed > 0)
         if not same_way or abs(speed - self.speed) > max(SPEED_APART, SPEED_SHARE * abs(self.speed)):
             return None
         if distance is None or self.distance is None:
-            return 0.0
+            return abs(speed - self.speed)
         gap = abs(self.distance - self.speed * (at - self.seen) - distance)
-        return gap if gap <= APART else None
+        return gap + abs(speed - self.speed) if gap <= APART else None
 
 
 class TrackingDecoder:
@@ -116,9 +120,9 @@ class TrackingDecoder:
         self._totals = {name: round(memory.get(name, 0)) for name in TOTALS}
 
     def _take(self, speed: float, distance: float | None, at: float) -> None:
-        gaps = [(gap, track) for track in self._tracks if (gap := track.gap(speed, distance, at)) is not None]
-        if gaps:
-            track = min(gaps, key=lambda one: one[0])[1]
+        fits = [(misfit, track) for track in self._tracks if (misfit := track.misfit(speed, distance, at)) is not None]
+        if fits:
+            _, track = min(fits, key=itemgetter(0))
         elif len(self._tracks) < MOST:
             track = Track(speed, distance, at)
             self._tracks.append(track)

@@ -133,7 +133,7 @@ def _refuse(constant: str) -> NoReturn:
 
 def decoder(settings: Settings, *, joined: bool = False) -> LineDecoder:
     """Return a decoder of all lines; `joined` says that the first may lack its beginning."""
-    return LineDecoder(Reader(settings).read, longest=LONGEST, joined=joined)
+    return LineDecoder(Reader(settings).read, longest=LONGEST, begin=r"\{", joined=joined)
 
 
 def tracker(settings: Settings) -> TrackingDecoder:
