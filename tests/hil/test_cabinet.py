@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import serial
 
+from drivers.quantities import unit
 from hil.audit import audit
 from hil.cabinet import Cabinet, CabinetError
 from hil.devices.talker import Ailment
@@ -74,13 +75,13 @@ class Reader:
         self.buffer += self.port.read(1000)
         while len(self.buffer) >= 32:
             frame, self.buffer = self.buffer[:32], self.buffer[32:]
-            for place, quantity in ((10, "pm1"), (12, "pm2_5"), (14, "pm10")):
-                value = int.from_bytes(frame[place : place + 2], "big")
+            for word, quantity in enumerate(("pm1", "pm2_5", "pm10", "n0_3", "n0_5", "n1", "n2_5", "n5", "n10"), 3):
+                value = int.from_bytes(frame[4 + 2 * word :][:2], "big") / (1 if word < 6 else 100)
                 self.received.append(
                     Received(
                         gateway="g", stream="telemetry", epoch="e", number=len(self.received), lane="live", boot="b",
                         boottime=0.0, utc=time.time(), uncertainty=0.0, arrived=0.0, device="air-1", quantity=quantity,
-                        value=value, reason="", unit="ug/m3",
+                        value=value, reason="", unit=unit(quantity),
                     )
                 )  # fmt: skip
 
@@ -93,7 +94,7 @@ async def test_a_reader_that_dies_and_comes_back_leaves_nothing_unaccounted_for(
         for _ in range(2):
             reader = Reader(cabinet.wires["/dev/ttyAMA0"].link)
             until_now = len(emitted)
-            await until(lambda r=reader, n=until_now: r.read() or len(emitted) > n + 20)
+            await until(lambda r=reader, n=until_now: r.read() or len(emitted) > n + 60)
             reader.port.close()
             await cabinet.agent_gone(time.time())
             await until(lambda: cabinet.unread >= 96)
@@ -103,7 +104,7 @@ async def test_a_reader_that_dies_and_comes_back_leaves_nothing_unaccounted_for(
         assert len(account.received) == len(received) >= 36
         assert len(account.unheard) >= 24
         # and the account is not clean because it excuses everything
-        robbed = audit(cabinet.emissions, received[:10] + received[13:], deaf=cabinet.deaf, cuts=cabinet.cuts)
+        robbed = audit(cabinet.emissions, received[:21] + received[24:], deaf=cabinet.deaf, cuts=cabinet.cuts)
         assert len(robbed.lost) == 3
 
 
@@ -129,7 +130,7 @@ async def test_a_device_that_fails_does_not_fail_silently(tmp_path, plan):
     [
         ("devices = 1 2", "not a plan of a cabinet"),
         ("", "not a plan of a cabinet: 'devices'"),
-        (AIR.replace("plantower", "plantowr"), r"devices.air-1.model: 'plantowr' is none of plantower, sdm120"),
+        (AIR.replace("plantower", "plantowr"), r"devices.air-1.model: 'plantowr' is none of a02yyuw, hpma115"),
         (AIR.replace("every", "evry"), "devices.air-1: .*unexpected keyword argument 'evry'"),
         (AIR.replace("port", "path"), "devices.air-1: 'port'"),
     ],
