@@ -26,7 +26,7 @@ from agent.timekeeper import Timekeeper
 from agent.uplink.publisher import Publisher
 from agent.uplink.route import Backup
 from agent.withheld import Withheld
-from drivers.contract import InputDriver, ListeningDriver, OutputDriver, PollingDriver
+from drivers.contract import BusOutputDriver, InputDriver, ListeningDriver, OutputDriver, PollingDriver
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from agent.uplink.budget import Budget
     from agent.uplink.publisher import Presence
     from agent.world import World
+    from drivers.contract import SerialLine
 
 CLOCK_EVERY = 5.0  # seconds between two looks at the wall clock
 BOOTS_EVERY = 60.0  # seconds between two notes of how long a boot has run that cannot be dated yet
@@ -244,33 +245,48 @@ class Agent:
         device = pipeline.device
         match device.driver:
             case ListeningDriver() as driver:
-                path, line = self._port_of(device, driver)
+                path, line = self._port_of(device)
                 return partial(listen, pipeline, driver, path, line, self._world.serial, self._clock)
             case PollingDriver() as driver:
-                path, line = self._port_of(device, driver)
-                if path not in self._buses:
-                    self._buses[path] = Bus(self._world.serial, path, line, self._clock)
-                self._polls[device.id] = partial(ask_once, pipeline, driver, self._buses[path])
-                return partial(poll, pipeline, driver, self._buses[path], device.every or driver.every, self._clock)
+                bus = self._bus(device)
+                self._polls[device.id] = partial(ask_once, pipeline, driver, bus)
+                return partial(poll, pipeline, driver, bus, device.every or driver.every, self._clock)
             case InputDriver() as driver:
                 from agent.sampler.edges import watch
 
                 return partial(watch, pipeline, driver, self._world.gpio(), self._clock)
             case OutputDriver() as driver:
-                from agent.sampler.output import Sounding, drive
+                from agent.sampler.output import drive
 
-                sounding = self._soundings[device.id] = Sounding()
-                for name in device.sounds_for:
-                    self._pipelines[name].on_alarm.append(sounding.hear)
-                return partial(drive, pipeline, driver, sounding, self._world.gpio(), self._clock)
+                return partial(drive, pipeline, driver, self._sounding(device), self._world.gpio(), self._clock)
+            case BusOutputDriver() as driver:
+                from agent.sampler.switch import follow
+
+                every = device.every or driver.every
+                sounding = self._sounding(device)
+                return partial(follow, pipeline, driver, sounding, self._bus(device), every, self._clock)
             case _:
                 message = f"{device.driver.name} is of no kind that can be sampled"
                 raise TypeError(message)
 
+    def _bus(self, device: Device) -> Bus:
+        path, line = self._port_of(device)
+        if path not in self._buses:
+            self._buses[path] = Bus(self._world.serial, path, line, self._clock)
+        return self._buses[path]
+
+    def _sounding(self, device: Device) -> Sounding:
+        from agent.sampler.output import Sounding
+
+        sounding = self._soundings[device.id] = Sounding()
+        for name in device.sounds_for:
+            self._pipelines[name].on_alarm.append(sounding.hear)
+        return sounding
+
     def _note_outputs(self) -> None:
         """Write down what is about to be driven, for `roadside safe` when we are dead."""
         try:
-            outputs.note(self._world.young, self._config.devices.values())
+            outputs.note(self._world.young, self._config.devices.values(), self._port_of)
         except OSError as error:
             self._log.error("outputs_not_noted", detail=str(error))
 
@@ -322,9 +338,11 @@ class Agent:
             self._securing = asyncio.create_task(self._journal.secure(), name="secure")
         await asyncio.wait({self._securing}, timeout=SECURE_WITHIN)
 
-    def _port_of(self, device: Device, driver: ListeningDriver | PollingDriver) -> tuple[str, Any]:
+    def _port_of(self, device: Device) -> tuple[str, SerialLine]:
         port = device.port or self._config.ports[device.bus or ""]
-        return port.path, port.line or driver.line
+        if not isinstance(device.driver, ListeningDriver | PollingDriver | BusOutputDriver):
+            raise TypeError(f"{device.driver.name} is on no serial line")
+        return port.path, port.line or device.driver.line
 
     # --- life ------------------------------------------------------------------------------------------------------
 

@@ -1,65 +1,105 @@
 """Which outputs an agent drives, written down on tmpfs so that they can be made safe when it is dead.
 
-Raspberry Pi's kernels let an output keep its level when the process that drove it ends, however it ends.
+Raspberry Pi's kernels let an output keep its level when the process that drove it ends, however it ends; and a relay
+board on a serial line knows nothing of processes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from drivers.contract import OutputDriver
+from drivers.contract import BusOutputDriver, OutputDriver, PortError, PortFault, SerialLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from agent.config.model import Device
     from agent.seams import Disk
-    from drivers.contract import GpioPorts, OutputSettings
+    from drivers.contract import GpioPorts, OutputSettings, SerialPorts
 
 NAME = "outputs.json"  # beside the young end of the journal
+TRIES = 3  # switching off twice does no harm, and a lost answer is no reason to leave a siren on
+ANSWER_WITHIN = 0.5  # seconds
 
 
 class Pin(NamedTuple):
-    """One output."""
+    """An output on a pin."""
 
     device: str
     pin: int  # BCM number
     active: str  # the level at which it is on: "low" or "high"
 
 
-def note(disk: Disk, devices: Iterable[Device]) -> None:
-    """Write down the outputs among these devices; raises OSError."""
-    pins = []
+class Relay(NamedTuple):
+    """An output on a serial line."""
+
+    device: str
+    path: str
+    line: tuple[int, int, str, int]  # baud, bits, parity, stop
+    off: str  # the request that switches it off, which the device repeats as its answer; hexadecimal
+
+
+def note(disk: Disk, devices: Iterable[Device], port_of: Callable[[Device], tuple[str, SerialLine]]) -> None:
+    """Write down the outputs among these devices; raises OSError. `port_of` tells path and line of a serial device."""
+    rows: list[Pin | Relay] = []
     for device in devices:
         if isinstance(device.driver, OutputDriver):
             settings = cast("OutputSettings", device.settings)
-            pins.append(Pin(device.id, settings.pin, settings.active))
-    if pins:
-        disk.replace(NAME, json.dumps(pins).encode())
+            rows.append(Pin(device.id, settings.pin, settings.active))
+        elif isinstance(device.driver, BusOutputDriver):
+            path, line = port_of(device)
+            off = device.driver.make(device.settings).off().hex()
+            rows.append(Relay(device.id, path, (line.baud, line.bits, line.parity, line.stop), off))
+    if rows:
+        disk.replace(NAME, json.dumps(rows).encode())
     elif NAME in disk.names():
         disk.remove(NAME)
 
 
-def noted(disk: Disk) -> list[Pin]:
+def noted(disk: Disk) -> list[Pin | Relay]:
     """Return what was written down, nothing if there never was an output; raises OSError or ValueError."""
     try:
         rows = json.loads(disk.read(NAME))
     except FileNotFoundError:
         return []
-    match rows:
-        case [*rows] if all(_is_pin(row) for row in rows):
-            return [Pin(*row) for row in rows]
-    raise ValueError(f"{NAME}: not a list of outputs")
+    if not isinstance(rows, list):
+        raise ValueError(f"{NAME}: not a list of outputs")
+    return [_output(row) for row in rows]
 
 
-def _is_pin(row: object) -> bool:
+def _output(row: object) -> Pin | Relay:
     match row:
-        case [str(), int(), "low" | "high"]:
-            return True
-    return False
+        case [str(device), int(pin), ("low" | "high") as active]:
+            return Pin(device, pin, active)
+        case [str(device), str(path), [int(baud), int(bits), str(parity), int(stop)], str(off)]:
+            bytes.fromhex(off)  # may raise ValueError
+            return Relay(device, path, (baud, bits, parity, stop), off)
+    raise ValueError(f"{NAME}: not a list of outputs")
 
 
 def make_safe(gpio: GpioPorts, pin: Pin) -> None:
     """Switch an output off and let go of it; raises PortError."""
     gpio.output(pin.pin, active=pin.active, initial=False).close()
+
+
+async def make_relay_safe(ports: SerialPorts, relay: Relay) -> None:
+    """Switch an output on a serial line off, and see that it answers; raises PortError."""
+    port = await ports.open(relay.path, SerialLine(*relay.line))
+    off = bytes.fromhex(relay.off)
+    try:
+        for _ in range(TRIES):
+            port.flush()
+            port.write(off)
+            heard = b""
+            try:
+                async with asyncio.timeout(ANSWER_WITHIN):
+                    while off not in heard:
+                        heard += await port.read()
+                    return
+            except TimeoutError:
+                continue
+    finally:
+        port.close()
+    raise PortError(PortFault.FAILED, relay.path, f"{relay.device} does not answer: it may be on")

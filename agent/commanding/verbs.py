@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from agent.commanding.answer import CommandError, Reason
 from agent.commanding.commander import Action, Verb
 from agent.control import ControlError
-from drivers.contract import OutputDriver, PortError
+from drivers.contract import BusOutputDriver, OutputDriver, PortError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -119,7 +119,7 @@ class Verbs:
         """Switch an output; on only for a time, which the device's own longest one bounds."""
         device = self._device(arguments.text("device"), uplink)
         pipeline = self._pipelines[device]
-        if not isinstance(pipeline.device.driver, OutputDriver):
+        if not isinstance(pipeline.device.driver, OutputDriver | BusOutputDriver):
             raise CommandError(Reason.NOT_POSSIBLE, f"{device} is no output")
         on = arguments.flag("on")
         longest: float = pipeline.device.settings.longest_on  # type: ignore[attr-defined] # OutputSettings, as above
@@ -130,7 +130,7 @@ class Verbs:
                 async with asyncio.timeout(SWITCH_WITHIN):
                     await self._soundings[device].order(on, lasting)
             except TimeoutError:
-                why = pipeline.trouble_text or "its pin is not driven"
+                why = pipeline.trouble_text or "it does not follow"
                 raise CommandError(Reason.DEVICE, f"{device} was not switched, and will not be: {why}") from None
             return {"on": on} | ({"for": lasting} if on else {})
 

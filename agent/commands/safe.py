@@ -5,6 +5,7 @@ systemd runs it whenever the agent has ended (ExecStopPost=) and says in $SERVIC
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,13 @@ def command(root: Path) -> int:
 
 
 def _make_all_safe(paths: Paths) -> int:
-    pins = outputs.noted(Folder(paths.runtime / "young"))
+    noted = outputs.noted(Folder(paths.runtime / "young"))
+    pins = [output for output in noted if isinstance(output, outputs.Pin)]
+    relays = [output for output in noted if isinstance(output, outputs.Relay)]
+    return max(_make_pins_safe(paths, pins), _make_relays_safe(paths, relays))
+
+
+def _make_pins_safe(paths: Paths, pins: list[outputs.Pin]) -> int:
     if not pins:
         return 0
     from drivers.ports.gpio import GpiozeroPorts  # slow to import
@@ -67,4 +74,22 @@ def _make_all_safe(paths: Paths) -> int:
                 status = FAILED
             else:
                 click.echo(_("{device}: off (GPIO {pin})").format(device=pin.device, pin=pin.pin))
+    return status
+
+
+def _make_relays_safe(paths: Paths, relays: list[outputs.Relay]) -> int:
+    if not relays:
+        return 0
+    from drivers.ports.serial import PosixSerialPorts
+
+    ports = PosixSerialPorts(paths.root)
+    status = 0
+    for relay in relays:
+        try:
+            asyncio.run(outputs.make_relay_safe(ports, relay))
+        except PortError as error:
+            click.echo(f"{relay.device}: {error}", err=True)
+            status = FAILED
+        else:
+            click.echo(_("{device}: off ({port})").format(device=relay.device, port=relay.path))
     return status

@@ -60,24 +60,27 @@ class Sounding:
             if call.obeyed is not None:
                 await call.obeyed
         finally:
-            if call in self._calls:
-                self._calls.remove(call)
+            self._calls = [each for each in self._calls if each is not call]
 
     def calls(self) -> list[Call]:
         """Return what the output was called to be, and is not yet."""
         return list(self._calls)
 
-    def obeyed(self, count: int) -> None:
-        """Forget so many calls: the pin has followed them."""
-        for call in self._calls[:count]:
+    def obeyed(self, calls: list[Call]) -> None:
+        """Forget calls: the output has followed them."""
+        for call in calls:
             if call.obeyed is not None and not call.obeyed.done():
                 call.obeyed.set_result(None)
-        del self._calls[:count]
+        self._calls = [call for call in self._calls if not any(call is each for each in calls)]
         if not self._calls:
             self.called.clear()
 
+    def still(self, calls: list[Call]) -> list[Call]:
+        """Return those of these calls that nobody has taken back meanwhile."""
+        return [call for call in calls if any(call is each for each in self._calls)]
+
     def repeat(self) -> None:
-        """Call anew for what stands: the pin was lost, and nobody knows what the siren has done since."""
+        """Call anew for what stands: the output was lost, and nobody knows what the siren has done since."""
         if self._ids and not self._calls:
             self._calls.append(Call(on=True))
             self.called.set()
@@ -100,7 +103,7 @@ async def drive(pipeline: Pipeline, driver: OutputDriver, sounding: Sounding, gp
             for call in calls:
                 items = [*items, *output.set(now / 1e9, call.on, call.lasting)]
             line.write(output.level())
-            sounding.obeyed(len(calls))
+            sounding.obeyed(calls)
             pipeline.take(items, now)
             due = output.due()
             try:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 BITS_A_BYTE = 10
 GAP = 3.5  # characters of silence between two telegrams (Modbus over serial line V1.02, section 2.5.1.1)
 SHORTEST_GAP = 1.75e-3  # seconds; fixed above 19200 baud (same section)
+MISSED_BY_CHANCE = 2  # answers in a row that noise may cost
+LONGEST_REST = 60.0  # seconds in which a device that is back goes unheard at most, if it is asked more often than that
+MOST_DOUBLINGS = 10  # beyond them any pace has reached the longest rest
 LONGEST_ANSWER = 1024  # bytes; a bus that says more to one request is babbling
 
 
@@ -32,11 +35,12 @@ class Bus:
         self._port: SerialPort | None = None
         self._quiet_since = 0  # boottime in nanoseconds
 
-    async def converse(self, conversation: Poll, take: Callable[[list[Item], int], None]) -> None:
+    async def converse(self, conversation: Poll, take: Callable[[list[Item], int], None]) -> bool:
         """Let one poll have its turn; `take` gets what came of it, and when its last answer came (boottime in ns).
 
-        A request that nobody answers takes its time, and what was read before it must not be dated after it. All of a
-        poll is one turn, or its values would be of different times too. Raises PortError.
+        Returns whether anything was answered. A request that nobody answers takes its time, and what was read before it
+        must not be dated after it. All of a poll is one turn, or its values would be of different times too. Raises
+        PortError.
         """
         async with self._turn:
             answered: int | None = None
@@ -48,6 +52,7 @@ class Bus:
                         answered = self._clock.boottime()
             except StopIteration as end:
                 take(end.value, self._clock.boottime() if answered is None else answered)
+                return answered is not None
             except (PortError, asyncio.CancelledError):
                 if answered is not None:  # what was read before the line was lost, or the agent stopped, is not lost
                     take(_measured(conversation), answered)
@@ -102,14 +107,25 @@ def _measured(conversation: Poll) -> list[Item]:
         return [item for item in end.value if isinstance(item, Measurement)]
 
 
+def rest(every: float, missed: int) -> float:
+    """Return the seconds until a device is asked again that did not answer so many times in a row.
+
+    Each request that nobody answers costs those that share the bus the whole time that is waited for it. So a device
+    that seems to be dead is asked less and less often; when it answers it has its pace again at once.
+    """
+    doublings = min(max(0, missed - MISSED_BY_CHANCE), MOST_DOUBLINGS)
+    return max(every, min(every * (1 << doublings), LONGEST_REST))
+
+
 async def poll(pipeline: Pipeline, driver: PollingDriver, bus: Bus, every: float, clock: Clock) -> None:
     """Ask the device every so many seconds until the bus is lost; raises PortError."""
     poller = driver.make(pipeline.device.settings)
+    missed = 0
     due = clock.boottime()
     while True:
-        await bus.converse(poller.poll(), pipeline.take)
+        missed = 0 if await bus.converse(poller.poll(), pipeline.take) else missed + 1
         # At a steady pace; what was missed while the bus was busy is not made up for.
-        due = max(due + round(every * 1e9), clock.boottime())
+        due = max(due + round(rest(every, missed) * 1e9), clock.boottime())
         await asyncio.sleep((due - clock.boottime()) / 1e9)
 
 

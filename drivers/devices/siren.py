@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from drivers.contract import N_, Item, Measurement, OutputDriver, Wire
+from drivers.on_time import OnTime
 from drivers.quantities import always
 from drivers.settings import Active, LongestOn, Pin, Report
 from drivers.wiring import GND, PIN
@@ -19,40 +20,32 @@ class Settings:
 
 
 class Siren:
-    """One siren: its state at each change and every `report` seconds; an `Output`.
-
-    Asking for "on" while it is on does not prolong it, unless a time is given: that counts from then on. Asking after
-    it has gone off by itself switches it on again.
-    """
+    """One siren: its state at each change and every `report` seconds; an `Output`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._off_at: float | None = None  # None while it is off
+        self._shall = OnTime(settings.longest_on)
         self._next_report = 0.0  # the first state goes up at once
 
     def set(self, at: float, on: bool, lasting: float | None = None) -> list[Item]:
         """Ask for a state, perhaps for so many seconds; returns it if it changed."""
         was_on = self.level()
-        if on and (lasting is not None or not was_on):
-            longest = self._settings.longest_on
-            self._off_at = at + (longest if lasting is None else min(lasting, longest))
-        elif not on:
-            self._off_at = None
+        self._shall.set(at, on, lasting)
         return [self._state(at)] if on != was_on else []
 
     def level(self) -> bool:
         """Tell whether it is on."""
-        return self._off_at is not None
+        return self._shall.on
 
     def due(self) -> float:
         """Return when `tick` wants to be called."""
-        return self._next_report if self._off_at is None else min(self._off_at, self._next_report)
+        return self._next_report if self._shall.off_at is None else min(self._shall.off_at, self._next_report)
 
     def tick(self, at: float) -> list[Item]:
         """Switch off after the longest time; report the state if that is due."""
-        if self._off_at is not None and at >= self._off_at:
-            return self.set(at, on=False)
-        return [self._state(at)] if at >= self._next_report else []
+        was_on = self.level()
+        self._shall.tick(at)
+        return [self._state(at)] if was_on != self.level() or at >= self._next_report else []
 
     def _state(self, at: float) -> Measurement:
         self._next_report = at + self._settings.report

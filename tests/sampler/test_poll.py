@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from agent.sampler.poll import GAP, SHORTEST_GAP, Bus, poll
+from agent.sampler.poll import GAP, LONGEST_REST, MISSED_BY_CHANCE, SHORTEST_GAP, Bus, poll, rest
 from agent.sampler.supervise import supervise
 from drivers.contract import PortError, PortFault, SerialLine
 from drivers.ports.scripted import Expect, Fail, Give, ScriptedSerialPort, ScriptedSerialPorts
@@ -88,6 +88,52 @@ def test_a_dead_device_costs_its_own_time_alone(tmp_path):
         assert [what for _, what in far.log].count("open") == 1
 
     on_bench(tmp_path, test)
+
+
+def test_a_dead_device_hardly_slows_the_others(tmp_path):
+    """One of four is dead on a bus that has no time to lose: each of the others takes a quarter of it."""
+    asked_in = {}
+
+    def live_with(dead):
+        async def test(bench):
+            far = Far(bench, {"a": None if dead else 0.2, "b": 0.2, "c": 0.2, "d": 0.2})
+            bus = Bus(far, PATH, LINE, bench.clock)
+            work = [asked(bench, bus, name, every=1.0)[1] for name in "abcd"]
+            async with bench.running(*work):
+                await passes(600.5)
+            asked_in[dead] = {name: sum(what == f"{name}?".encode() for _, what in far.log) for name in "abcd"}
+
+        on_bench(tmp_path / str(dead), test)
+
+    live_with(dead=False)
+    live_with(dead=True)
+    assert asked_in[True]["a"] < 20
+    for name in "bcd":
+        assert asked_in[True][name] > 0.98 * asked_in[False][name]
+
+
+def test_a_device_that_is_back_has_its_pace_at_once(tmp_path):
+    async def test(bench):
+        far = Far(bench, {"a": None})
+        bus = Bus(far, PATH, LINE, bench.clock)
+        _, work = asked(bench, bus, "a", every=1.0)
+        async with bench.running(work):
+            await passes(300)
+            far._delays["a"] = 0.1
+            await passes(LONGEST_REST + 2)
+            far.log.clear()
+            await passes(10)
+            assert sum(what == b"a?" for _, what in far.log) == 10
+
+    on_bench(tmp_path, test)
+
+
+@pytest.mark.parametrize("every", [0.5, 10.0, 600.0])
+def test_the_rest_grows_and_ends(every):
+    rests = [rest(every, missed) for missed in range(1000)]
+    assert rests[: MISSED_BY_CHANCE + 1] == [every] * (MISSED_BY_CHANCE + 1)
+    assert rests == sorted(rests)
+    assert rests[-1] == max(every, LONGEST_REST)
 
 
 def test_an_answer_that_comes_too_late_is_nobodys(tmp_path):
