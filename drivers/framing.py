@@ -23,8 +23,8 @@ class Framing:
     header_size: int  # bytes that `size` needs to see, the head included
     size: Callable[[bytes], int]  # header -> bytes of the whole frame; 0 if no frame has such a header
     intact: Callable[[bytes], bool]  # whole frame -> whether its checksum is good
-    # Intact frame -> what it says, nothing for an acknowledgement; the offset of a fault counts from the frame.
-    decode: Callable[[bytes], Sequence[Measurement | Fault]]
+    # Intact frame -> what it says, nothing for an acknowledgement; or a fault, whose offset is given to it later.
+    decode: Callable[[bytes], Sequence[Measurement] | Fault]
     spoiled: FaultKind = FaultKind.CHECKSUM  # what a frame that is not intact is called
 
 
@@ -56,7 +56,7 @@ class FrameDecoder:
     def _scan(self, *, ended: bool) -> list[Item]:
         items: list[Item] = []
         position = 0
-        while True:
+        while position < len(self._buffer):
             position, framing = self._find_head(position)
             self._skip(position, items)
             if framing is None:
@@ -64,11 +64,11 @@ class FrameDecoder:
             seen, fault = self._look(framing, position)
             if fault is None:
                 self._end_noise(position, items)
-                start = self._offset + position
-                items += (
-                    item._replace(offset=start + item.offset) if isinstance(item, Fault) else item
-                    for item in framing.decode(seen)
-                )
+                says = framing.decode(seen)
+                if isinstance(says, Fault):
+                    items.append(says._replace(offset=self._offset + position))
+                else:
+                    items += says
                 position += len(seen)
                 self._told = max(self._told, self._offset + position)
             elif fault is FaultKind.TRUNCATED and not ended:
@@ -96,6 +96,9 @@ class FrameDecoder:
     def _find_head(self, position: int) -> tuple[int, Framing | None]:
         """Return where the next head begins and whose it is; None if the rest of it is still to come."""
         buffer = self._buffer
+        for framing in self._framings:
+            if buffer.startswith(framing.head, position):  # as after each good frame
+                return position, framing
         first, owner = len(buffer), None
         for framing in self._framings:
             found = buffer.find(framing.head, position, first + len(framing.head) - 1)

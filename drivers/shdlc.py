@@ -42,8 +42,8 @@ class ShdlcDecoder:
     A flag may both end a frame and begin the next, so that what stands between any two flags is tried.
     """
 
-    def __init__(self, decode: Callable[[bytes], Sequence[Measurement | Fault]]) -> None:
-        """`decode` gets address to data of an intact frame; the offset of a fault counts from the frame."""
+    def __init__(self, decode: Callable[[bytes], Sequence[Measurement] | Fault]) -> None:
+        """`decode` gets address to data of an intact frame; the offset of a fault is given to it later."""
         self._decode = decode
         self._buffer = bytearray()
         self._offset = 0  # of the first byte of the buffer in the stream
@@ -90,10 +90,8 @@ class ShdlcDecoder:
         offset = self._offset + start - 1  # of the flag
         if sum8(frame) != 0xFF:
             return [Fault(FaultKind.CHECKSUM, offset, seen.hex(" "))]
-        return [
-            item._replace(offset=offset + item.offset) if isinstance(item, Fault) else item
-            for item in self._decode(frame[:-1])
-        ]
+        says = self._decode(frame[:-1])
+        return [says._replace(offset=offset)] if isinstance(says, Fault) else says
 
     def _garbage(self, start: int, end: int) -> Fault:
         return Fault(FaultKind.GARBAGE, self._offset + start, f"{end - start} B")

@@ -68,7 +68,7 @@ def answer(head: str, size: int, decode: Callable[[bytes], list[Measurement]] = 
     return Framing(start, len(start), lambda _: size, lambda frame: not sum8(frame), decode)
 
 
-def word(head: bytes, says: tuple[Fault, ...]) -> Framing:
+def word(head: bytes, says: tuple[()] | Fault) -> Framing:
     """Return how an acknowledgement, which has no checksum, is recognised."""
     return Framing(head, len(head), lambda _: len(head), lambda _: True, lambda _: says)
 
@@ -87,7 +87,7 @@ FRAMINGS = (
         decode_unasked,
     ),
     word(ACKNOWLEDGED, ()),
-    word(REFUSED, (Fault(FaultKind.REFUSED, 0, REFUSED.hex(" ")),)),
+    word(REFUSED, Fault(FaultKind.REFUSED, 0, REFUSED.hex(" "))),
 )
 
 

@@ -8,7 +8,7 @@ Source: Plantower PMS5003 series data manual V2.3, appendix I; those of the PMS3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from struct import Struct
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from drivers.checksums import sum16
 from drivers.contract import N_, Help, ListeningDriver, Measurement, Reason, SerialLine, Wire
@@ -28,38 +28,21 @@ Model = Literal["auto", "pms3003", "pms5003", "pms5003s", "pms5003t", "pms5003st
 MANY = ("pms5003", "pms5003s", "pms5003t")
 
 
-class Field(NamedTuple):
-    """One value in a frame."""
-
-    quantity: str
-    word: int
-    per: float = 1  # steps of the device in one of the unit
-    signed: bool = False
-
-    def measured(self, words: tuple[int, ...]) -> Measurement:
-        """Return the value."""
-        number = words[self.word]
-        if self.signed and number & 0x8000:
-            number -= 0x10000
-        return Measurement(self.quantity, number if self.per == 1 else round(number / self.per, 2))
-
-
-# ug/m3 "under atmospheric environment"; words 0 to 2 are "CF=1", for the factory
-MASSES = (Field("pm1", 3), Field("pm2_5", 4), Field("pm10", 5))
-# Particles beyond a size in 0.1 l
-COUNTS = tuple(Field(name, word, 100) for word, name in enumerate(("n0_3", "n0_5", "n1", "n2_5", "n5", "n10"), 6))
-CLIMATE = (Field("temperature", 10, 10, signed=True), Field("humidity", 11, 10))
-CLIMATE_ST = (Field("temperature", 13, 10, signed=True), Field("humidity", 14, 10))
-FORMALDEHYDE = Field("hcho", 12, 1.228)  # ug/m3; at 25 Cel and 1013 hPa 1 ppb is 30.03 g/mol / 24.45 l/mol of them
+MASSES = ("pm1", "pm2_5", "pm10")  # ug/m3 "under atmospheric environment": words 3 to 5; 0 to 2 are for the factory
+COUNTS = ("n0_3", "n0_5", "n1", "n2_5", "n5", "n10")  # particles beyond a size in 0.1 l of air: words 6 to 11
+CLIMATE = ("temperature", "humidity")  # 0.1 Cel, signed, and 0.1 %RH: words 10 and 11, of a PMS5003ST 13 and 14
+FORMALDEHYDE = ("hcho",)  # ug/m3: word 12
+PER_CM3 = 100  # 0.1 l
+UG_PER_PPB = 30.03 / 24.45  # of formaldehyde: g/mol and, at 25 Cel and 1013 hPa, l/mol
 MOST_FORMALDEHYDE = 2000  # ug/m3
 
-FIELDS: dict[Model, tuple[Field, ...]] = {
-    "auto": (*MASSES, *COUNTS, *CLIMATE, FORMALDEHYDE),
+QUANTITIES: dict[Model, tuple[str, ...]] = {
+    "auto": (*MASSES, *COUNTS, *CLIMATE, *FORMALDEHYDE),
     "pms3003": MASSES,
     "pms5003": (*MASSES, *COUNTS),
-    "pms5003s": (*MASSES, *COUNTS, FORMALDEHYDE),
+    "pms5003s": (*MASSES, *COUNTS, *FORMALDEHYDE),
     "pms5003t": (*MASSES, *COUNTS[:4], *CLIMATE),
-    "pms5003st": (*MASSES, *COUNTS, *CLIMATE_ST, FORMALDEHYDE),
+    "pms5003st": (*MASSES, *COUNTS, *CLIMATE, *FORMALDEHYDE),
 }
 
 
@@ -74,7 +57,7 @@ class Settings:
 
 def quantities(settings: Settings) -> Mapping[str, str]:
     """Return what the model can measure."""
-    return {field.quantity: unit(field.quantity) for field in FIELDS[settings.model]}
+    return {name: unit(name) for name in QUANTITIES[settings.model]}
 
 
 def size(header: bytes) -> int:
@@ -105,18 +88,36 @@ def recognise(words: tuple[int, ...]) -> Model:
     return "pms5003t"
 
 
+def climate(temperature: int, humidity: int) -> tuple[float, float]:
+    """Return temperature and humidity of their words."""
+    return (temperature - 0x10000 if temperature & 0x8000 else temperature) / 10, humidity / 10
+
+
+def values(words: tuple[int, ...], model: Model) -> list[float]:
+    """Return what the words of a frame of this model say, in the order of `QUANTITIES`."""
+    if model == "pms3003":
+        return [*words[3:6]]
+    if model == "pms5003t":
+        return [*words[3:6], *[count / PER_CM3 for count in words[6:10]], *climate(words[10], words[11])]
+    measured = [*words[3:6], *[count / PER_CM3 for count in words[6:12]]]
+    if model == "pms5003st":
+        measured += climate(words[13], words[14])
+    if model != "pms5003":
+        measured.append(round(words[12] / UG_PER_PPB, 1))
+    return measured
+
+
 def measure(words: tuple[int, ...], model: Model) -> list[Measurement]:
-    """Return what the words of a frame of this model say."""
-    fields = FIELDS[model]
+    """Return the measurements of a frame of this model."""
     particles = words if model == "pms3003" else words[: 10 if model == "pms5003t" else 12]
     if not any(particles):
         # After waking it sends zeros until its fan runs. Real air has particles beyond 0.3 um even when PM10 is 0. The
         # PMS3003 does not count them: its zeros are values, as recorded, unless its reserved words are 0 too.
-        return [Measurement(field.quantity, None, Reason.WARMING_UP) for field in fields]
+        return [Measurement(name, None, Reason.WARMING_UP) for name in QUANTITIES[model]]
     if model in {"pms5003", "pms5003t"} and words[12] & 0xFF:
         # An error byte. The manual has no list of errors: nothing that the device says can be trusted.
-        return [Measurement(field.quantity, None, Reason.INVALID) for field in fields]
-    return [field.measured(words) for field in fields]
+        return [Measurement(name, None, Reason.INVALID) for name in QUANTITIES[model]]
+    return list(map(Measurement, QUANTITIES[model], values(words, model)))
 
 
 def decoder(settings: Settings) -> FrameDecoder:

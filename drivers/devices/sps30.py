@@ -39,6 +39,7 @@ WITHIN = 0.1  # seconds; table 1: it answers within 20 ms, and the answer takes 
 NAMES = ("pm1", "pm2_5", "pm4", "pm10", "n0_5", "n1", "n2_5", "n4", "n10", "particle_size")
 FLOATS = Struct(">10f")  # ug/m3, 1/cm3, um
 INTEGERS = Struct(">10H")  # the same, if started so by somebody else, but the size is in nm
+DIGITS = (4,) * len(NAMES)
 DEVICE_FAULT = 0x80  # bit of the state: fan or laser out of order
 NOT_NOW = 0x43  # "command not allowed in current state": asked for values before the start, or started twice
 ERRORS = {1: "wrong data length", 2: "unknown command", 3: "no access right", 4: "illegal parameter", 0x28: "internal"}
@@ -54,36 +55,33 @@ def quantities(_: Settings) -> Mapping[str, str]:
     return {name: unit(name) for name in NAMES}
 
 
-def decode(body: bytes) -> Sequence[Measurement | Fault]:
+def decode(body: bytes) -> Sequence[Measurement] | Fault:
     """Return what a request, which says nothing, or an answer says."""
     if len(body) == 3 + body[2] and body[2] in REQUESTS.get(body[1], (0,)):
         return ()
     if len(body) < 4 or len(body) < 4 + body[3]:
-        return [Fault(FaultKind.TRUNCATED, 0, body.hex(" "))]
+        return Fault(FaultKind.TRUNCATED, 0, body.hex(" "))
     command, state, data = body[1], body[2], body[4:]
     if len(data) > body[3] or (command == READ_COMMAND and len(data) not in {0, INTEGERS.size, FLOATS.size}):
-        return [Fault(FaultKind.BAD_LENGTH, 0, body.hex(" "))]
+        return Fault(FaultKind.BAD_LENGTH, 0, body.hex(" "))
     if (error := state & ~DEVICE_FAULT) and (command, error) != (START_COMMAND, NOT_NOW):
         text = "not allowed now" if error == NOT_NOW else ERRORS.get(error, "unknown error")
-        return [Fault(FaultKind.REFUSED, 0, f"command {command:02x}: {error:02x}, {text}")]
+        return Fault(FaultKind.REFUSED, 0, f"command {command:02x}: {error:02x}, {text}")
     return measured(data, faulty=bool(state & DEVICE_FAULT)) if command == READ_COMMAND and data else ()
 
 
 def measured(data: bytes, *, faulty: bool) -> list[Measurement]:
-    """Return ten values; seven digits are all that single precision has."""
+    """Return ten values, rounded to what single precision has left at the end of the range."""
     if len(data) == FLOATS.size:
         values = FLOATS.unpack(data)
     else:
         *numbers, nanometres = INTEGERS.unpack(data)
         values = (*numbers, nanometres / 1000)
-    if faulty:
+    if faulty or not isfinite(sum(values)):
         return [Measurement(name, None, Reason.INVALID) for name in NAMES]
     if not any(values):
         return [Measurement(name, None, Reason.WARMING_UP) for name in NAMES]
-    return [
-        Measurement(name, float(f"{value:.7g}")) if isfinite(value) else Measurement(name, None, Reason.INVALID)
-        for name, value in zip(NAMES, values, strict=True)
-    ]
+    return list(map(Measurement, NAMES, map(round, values, DIGITS)))
 
 
 def decoder(_: Settings) -> ShdlcDecoder:

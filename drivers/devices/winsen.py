@@ -76,9 +76,9 @@ def intact(frame: bytes) -> bool:
     return not sum8(frame[1:])
 
 
-def malformed(detail: str) -> list[Fault]:
+def malformed(detail: str) -> Fault:
     """Return that a whole frame makes no sense."""
-    return [Fault(FaultKind.MALFORMED, 0, detail)]
+    return Fault(FaultKind.MALFORMED, 0, detail)
 
 
 def gas(name: str, steps: int, ppb_a_step: float, full_scale: int = 0) -> list[Measurement]:
@@ -100,10 +100,10 @@ def dust(names: Sequence[str], values: Sequence[int]) -> list[Measurement]:
     ]
 
 
-def decode_unasked(frame: bytes) -> Sequence[Measurement | Fault]:
+def decode_unasked(frame: bytes) -> Sequence[Measurement] | Fault:
     """Return what a gas module says by itself."""
     if frame[1] not in GASES:
-        return [Fault(FaultKind.WRONG_DEVICE, 0, f"gas {frame[1]:02x}")]
+        return Fault(FaultKind.WRONG_DEVICE, 0, f"gas {frame[1]:02x}")
     code, decimals, steps, full_scale = UNASKED.unpack(frame)
     if code not in PPB or decimals > 4:
         return malformed(f"unit {code:02x}, {decimals} decimals")
@@ -121,7 +121,7 @@ def recognise(first: int, second: int, third: int) -> str:
     return "hcho" if not second and third <= first <= third * MOST_UG_PER_PPB + 1 else ""
 
 
-def decode_answer(frame: bytes, settings: Settings) -> Sequence[Measurement | Fault]:
+def decode_answer(frame: bytes, settings: Settings) -> Sequence[Measurement] | Fault:
     """Return what a module answers."""
     words = WORDS.unpack(frame)
     subject = recognise(*words) if settings.measures == "auto" else settings.measures
@@ -136,7 +136,7 @@ def decode_answer(frame: bytes, settings: Settings) -> Sequence[Measurement | Fa
 def decoder(settings: Settings) -> FrameDecoder:
     """Return a decoder for a module with these settings."""
 
-    def nine(head: bytes, decode: Callable[[bytes], Sequence[Measurement | Fault]]) -> Framing:
+    def nine(head: bytes, decode: Callable[[bytes], Sequence[Measurement] | Fault]) -> Framing:
         return Framing(head, len(head), lambda _: SIZE, intact, decode)
 
     return FrameDecoder(

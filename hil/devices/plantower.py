@@ -133,5 +133,5 @@ def said(name: str, steps: int) -> Said:
     if name in CLIMATE:
         return Said(name, steps / 10, 0.1)
     if name == "hcho":
-        return Said(name, steps * 24.45 / 30.03, 0.05)  # ppb, of ug/m3 at 25 Cel and 1013 hPa
+        return Said(name, round(steps * 24.45 / 30.03, 1), 0.1)  # ppb, of ug/m3 at 25 Cel and 1013 hPa
     return Said(name, steps, 1)
