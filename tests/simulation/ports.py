@@ -165,13 +165,12 @@ class Talker:
 
 
 class Air(Talker):
-    """A particle sensor."""
+    """A particle sensor, of the kind that counts none."""
 
     def compose(self, count: int) -> tuple[bytes, Sequence[Said]]:
         """Return three values."""
         values = [count % 60_000 + 1, (count + 7) % 60_000 + 1, (count + 13) % 60_000 + 1]
-        words = [0, 0, 0, *values, *[1] * 6]
-        return plantower.frame(words), list(zip(("pm1", "pm2_5", "pm10"), values, strict=True))
+        return plantower.packed([0, 0, 0, *values, *[1] * 3]), list(zip(("pm1", "pm2_5", "pm10"), values, strict=True))
 
 
 class Water(Talker):
@@ -187,9 +186,14 @@ QUANTITIES = {
     0x0000: "voltage",
     0x0006: "current",
     0x000C: "active_power",
+    0x0012: "apparent_power",
+    0x0018: "reactive_power",
     0x001E: "power_factor",
     0x0046: "frequency",
     0x0048: "energy_import",
+    0x004A: "energy_export",
+    0x004C: "reactive_energy_import",
+    0x004E: "reactive_energy_export",
 }
 
 
