@@ -120,6 +120,8 @@ DRIVER = PollingDriver(
     make=Hpma115,
     overhear=decoder,
     warm_up=6.0,  # datasheet, response time
+    reasons=(Reason.WARMING_UP, Reason.OUT_OF_RANGE),
+    faults=(FaultKind.CHECKSUM, FaultKind.TRUNCATED, FaultKind.GARBAGE, FaultKind.REFUSED, FaultKind.NO_REPLY),
     wiring=(
         Wire(N_("VCC: 2"), V5),
         Wire(N_("GND: 8 of an S0, 3 or 4 of a C0"), GND),

@@ -210,6 +210,8 @@ DRIVER = ListeningDriver(
     quantities=quantities,
     line=SerialLine(9600),
     make=LineDecoder,
+    reasons=(Reason.INVALID,),
+    faults=(FaultKind.MALFORMED, FaultKind.OVERRUN, FaultKind.TRUNCATED, FaultKind.GARBAGE),
     wiring=(
         Wire(N_("TX"), RXD, N_("3.3 V levels only; or a USB adapter")),
         Wire(N_("GND"), GND),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from drivers.asking import ask
 from drivers.checksums import sum8
-from drivers.contract import N_, Help, Interval, Measurement, Poll, PollingDriver, Reason, SerialLine, Wire
+from drivers.contract import N_, FaultKind, Help, Interval, Measurement, Poll, PollingDriver, Reason, SerialLine, Wire
 from drivers.framing import FrameDecoder, Framing
 from drivers.quantities import unit
 from drivers.wiring import GND, OPEN, RXD, TXD, V5
@@ -91,6 +91,8 @@ DRIVER = PollingDriver(
     make=Mhz19,
     overhear=decoder,
     warm_up=180.0,  # manual, "preheat time"; it says 400 or 410 ppm meanwhile
+    reasons=(Reason.WARMING_UP, Reason.OUT_OF_RANGE),
+    faults=(FaultKind.CHECKSUM, FaultKind.TRUNCATED, FaultKind.GARBAGE, FaultKind.NO_REPLY),
     wiring=(
         Wire(N_("Vin"), V5),
         Wire(N_("GND"), GND),

@@ -11,7 +11,7 @@ from struct import Struct
 from typing import Annotated, Literal
 
 from drivers.checksums import sum16
-from drivers.contract import N_, Help, ListeningDriver, Measurement, Reason, SerialLine, Wire
+from drivers.contract import N_, FaultKind, Help, ListeningDriver, Measurement, Reason, SerialLine, Wire
 from drivers.framing import FrameDecoder, Framing
 from drivers.quantities import unit
 from drivers.wiring import GND, OPEN, RXD, V5
@@ -144,6 +144,8 @@ DRIVER = ListeningDriver(
     make=decoder,
     silent_after=30.0,
     warm_up=30.0,  # manual, circuit attentions: stable data comes 30 s after the fan was started
+    reasons=(Reason.WARMING_UP, Reason.INVALID),
+    faults=(FaultKind.CHECKSUM, FaultKind.BAD_LENGTH, FaultKind.TRUNCATED, FaultKind.GARBAGE),
     wiring=(
         Wire(N_("1, VCC"), V5, N_("the fan needs 5 V")),
         Wire(N_("2, GND"), GND),

@@ -115,6 +115,8 @@ DRIVER = InputDriver(
     make=RainGauge,
     silent_after=900.0,
     event=True,
+    reasons=(Reason.STUCK,),
+    faults=(FaultKind.STUCK, FaultKind.GARBAGE),
     wiring=(
         Wire(N_("one wire of the contact"), PIN),
         Wire(N_("the other wire"), GND),

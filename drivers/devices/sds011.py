@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from drivers.checksums import sum8
-from drivers.contract import N_, Help, Interval, ListeningDriver, Measurement, Prompt, Reason, SerialLine, Wire
+from drivers.contract import (
+    N_,
+    FaultKind,
+    Help,
+    Interval,
+    ListeningDriver,
+    Measurement,
+    Prompt,
+    Reason,
+    SerialLine,
+    Wire,
+)
 from drivers.framing import FrameDecoder, Framing
 from drivers.quantities import unit
 from drivers.wiring import GND, OPEN, RXD, TXD, V5
@@ -103,6 +114,8 @@ DRIVER = ListeningDriver(
     prompt=prompt,
     silent_after=30.0,
     warm_up=30.0,  # in its own working period its fan turns for 30 s before it reports
+    reasons=(Reason.WARMING_UP, Reason.OUT_OF_RANGE),
+    faults=(FaultKind.CHECKSUM, FaultKind.TRUNCATED, FaultKind.GARBAGE),
     wiring=(
         Wire(N_("3, 5V"), V5),
         Wire(N_("5, GND"), GND),

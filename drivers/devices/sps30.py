@@ -121,6 +121,15 @@ DRIVER = PollingDriver(
     make=Sps30,
     overhear=decoder,
     warm_up=30.0,  # table 1, start-up time: 8 to 30 s, the longer the cleaner the air
+    reasons=(Reason.WARMING_UP, Reason.INVALID),
+    faults=(
+        FaultKind.CHECKSUM,
+        FaultKind.BAD_LENGTH,
+        FaultKind.TRUNCATED,
+        FaultKind.GARBAGE,
+        FaultKind.REFUSED,
+        FaultKind.NO_REPLY,
+    ),
     wiring=(
         Wire(N_("1, VDD"), V5),
         Wire(N_("2, RX"), TXD),

@@ -168,6 +168,8 @@ DRIVER = ListeningDriver(
     prompt=prompt,
     silent_after=30.0,
     warm_up=180.0,  # ZE07-CO manual, "preheat time"; the others need less
+    reasons=(Reason.WARMING_UP, Reason.INVALID, Reason.OUT_OF_RANGE),
+    faults=(FaultKind.CHECKSUM, FaultKind.MALFORMED, FaultKind.WRONG_DEVICE, FaultKind.TRUNCATED, FaultKind.GARBAGE),
     wiring=(
         Wire(N_("VCC, Vin"), V5),
         Wire(N_("GND"), GND),

@@ -6,11 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from drivers import wiring
-from drivers.contract import N_, BusOutputDriver, PollingDriver, Wire
+from drivers.contract import N_, BusOutputDriver, FaultKind, PollingDriver, Reason, Wire
 from drivers.modbus import loop, meter, relay
 from drivers.quantities import always
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from drivers.modbus.profile import Profile
 
 PLACES = {
@@ -27,6 +29,15 @@ PLACES = {
 RS485 = (Wire("A", wiring.A), Wire("B", wiring.B))
 TERMINATION = N_("120 ohms between A and B at both ends of the line")
 SILENT_AFTER = 60.0
+FAULTS = (
+    FaultKind.NO_REPLY,
+    FaultKind.CHECKSUM,
+    FaultKind.TRUNCATED,
+    FaultKind.GARBAGE,
+    FaultKind.REFUSED,
+    FaultKind.WRONG_DEVICE,
+    FaultKind.MALFORMED,
+)
 
 
 def driver_of(name: str, profile: Profile, *, settings: type[Any] | None = None) -> PollingDriver | BusOutputDriver:
@@ -37,6 +48,7 @@ def driver_of(name: str, profile: Profile, *, settings: type[Any] | None = None)
         "line": profile.line,
         "every": profile.every,
         "silent_after": max(SILENT_AFTER, 3 * profile.every),
+        "faults": FAULTS,
         "wiring": tuple(Wire(wire.pin, PLACES[wire.to]) for wire in profile.wiring) or RS485,
         "notes": profile.notes if profile.wiring else (*profile.notes, TERMINATION),
         "source": profile.source,
@@ -55,6 +67,7 @@ def driver_of(name: str, profile: Profile, *, settings: type[Any] | None = None)
             **said,
             settings=settings or loop.Settings,
             quantities=loop.quantities,
+            reasons=(Reason.BROKEN_WIRE, Reason.OVER_RANGE),
             make=partial(loop.Loop, profile, profile.channels),
             overhear=partial(loop.overhear, profile, profile.channels),
         )
@@ -63,6 +76,17 @@ def driver_of(name: str, profile: Profile, *, settings: type[Any] | None = None)
         **said,
         settings=settings or meter.Settings,
         quantities=lambda _settings: units,
+        reasons=tuple(_reasons(profile)),
         make=partial(meter.Meter, profile),
         overhear=partial(meter.overhear, profile),
     )
+
+
+def _reasons(profile: Profile) -> Iterator[Reason]:
+    """Yield why a meter's answer may hold no value."""
+    values = profile.values.values()
+    marked = (value.invalid or value.type == "f32" or value.true is not None for value in values)
+    if profile.health is not None or any(marked):
+        yield Reason.INVALID
+    if any(value.rails is not None for value in values):
+        yield Reason.OUT_OF_RANGE
