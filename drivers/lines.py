@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NOISE_LIMIT = 256  # bytes of noise that make one fault
 SHOWN = 80  # characters of a line in a fault's detail
+FAULTS = (FaultKind.TRUNCATED, FaultKind.MALFORMED, FaultKind.GARBAGE, FaultKind.OVERRUN)  # what a line may have
 
 
 class LineDecoder:
@@ -55,8 +56,9 @@ class LineDecoder:
         self._buffer += data
         items: list[Item] = []
         while found := self._stop.search(self._buffer, searched):
+            ended = found[0] == self._end
             size = self._shorten(found.start(), items)
-            if found[0] == self._end:
+            if ended:
                 self._line(size, items, whole=not self._cut)
                 self._cut = self._told = False
                 self._any = True

@@ -14,6 +14,7 @@ from drivers import water
 from drivers.checksums import sum8
 from drivers.contract import (
     N_,
+    FaultKind,
     Help,
     Interval,
     ListeningDriver,
@@ -107,6 +108,8 @@ DRIVER = ListeningDriver(
     make=decoder,
     prompt=prompt,
     silent_after=30.0,
+    reasons=(Reason.NO_ECHO, Reason.OUT_OF_RANGE),
+    faults=(FaultKind.CHECKSUM, FaultKind.TRUNCATED, FaultKind.GARBAGE),
     wiring=(
         Wire(N_("red"), V3),
         Wire(N_("black"), GND),

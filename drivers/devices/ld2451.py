@@ -121,6 +121,7 @@ DRIVER = ListeningDriver(
     timed=tracker,
     silent_after=3600.0,  # on some firmware an empty road is silent
     event=True,
+    faults=(FaultKind.MALFORMED, FaultKind.BAD_LENGTH, FaultKind.TRUNCATED, FaultKind.GARBAGE),
     wiring=(
         Wire(N_("5V"), V5),
         Wire(N_("GND"), GND),

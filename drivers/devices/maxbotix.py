@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from drivers import water
 from drivers.contract import N_, FaultKind, Help, ListeningDriver, Measurement, Reason, SerialLine, Wire
-from drivers.lines import LineDecoder
+from drivers.lines import FAULTS, LineDecoder
 from drivers.water import MountHeight
 from drivers.wiring import GND, OPEN, RXD, V3
 
@@ -91,6 +91,8 @@ DRIVER = ListeningDriver(
     make=decoder,
     silent_after=30.0,
     warm_up=1.5,  # the first readings after power-on can be short
+    reasons=(Reason.NO_ECHO, Reason.OUT_OF_RANGE),
+    faults=FAULTS,
     wiring=(
         Wire(N_("6, V+"), V3),
         Wire(N_("7, GND"), GND),

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, NoReturn
 
 from drivers import tracks
 from drivers.contract import N_, FaultKind, Help, ListeningDriver, Measurement, Reason, SerialLine, Wire
-from drivers.lines import LineDecoder
+from drivers.lines import FAULTS, LineDecoder
 from drivers.quantities import unit
 from drivers.tracks import Clear, Echoes, Send, Totals, TrackingDecoder
 from drivers.wiring import GND, RXD, TXD, V5
@@ -157,6 +157,8 @@ DRIVER = ListeningDriver(
     timed=tracker,
     silent_after=3600.0,  # with nothing moving it says nothing, unless told to (BZ)
     event=True,
+    reasons=(Reason.NO_TARGET,),
+    faults=FAULTS,
     wiring=(
         Wire(N_("USB"), N_("a USB socket of the Pi; or the wires below")),
         Wire(N_("9, 5 V"), V5),

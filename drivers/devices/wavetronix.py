@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from drivers.contract import N_, FaultKind, Help, ListeningDriver, Measurement, SerialLine, Wire
-from drivers.lines import LineDecoder
+from drivers.lines import FAULTS, LineDecoder
 from drivers.quantities import always
 from drivers.wiring import RS232
 
@@ -22,7 +22,7 @@ VEHICLE = re.compile(
 )
 BEGIN = r"\d{4}:\d\d:\d\d,"
 COMMAS = 7
-LONGEST = 96  # bytes
+LONGEST = 160  # bytes: a line that was cut, and a whole one glued to it
 FACTORS = {"standard": (0.44704, 0.3048), "metric": (1 / 3.6, 1.0)}  # m/s of mph, m of ft; m/s of km/h, m
 DIGITS = 3
 
@@ -79,6 +79,7 @@ DRIVER = ListeningDriver(
     silent_after=3600.0,  # an empty road is silent
     event=True,
     alarms=("wrong_way",),
+    faults=FAULTS,
     wiring=(Wire(N_("RS-232 port of the Click 512"), RS232),),
     notes=(
         N_("Turn on the pushing of event data in SmartSensor Manager HD, and tell here which units it is set to"),
