@@ -86,6 +86,7 @@ class Play:
         self.quiet_since: int | None = None
         self.clock = self._boot()
         self.stall = 0.0  # seconds that a job of the card takes on top
+        self._stalled_until = 0  # true time at which the last of such jobs is over
         self.ends: list[End] = []
         self.card_spells: list[Spell] = []
         self.young_spells: list[Spell] = []
@@ -173,7 +174,9 @@ class Play:
         with suppress(Dead):
             loop.run(self._be_agent(world))
         self._stop = self._agent = None
-        self._fatal = 0
+        self._fatal = self._stalled_until = 0
+        for spell in self.card_spells:
+            spell.until = min(spell.until, universe.now) if spell.until is not None else None
         self.ends.append(End(self._how, universe.now, self.truth.power))
         universe.dying = False
         universe.tell("agent ends", self._how)
@@ -227,6 +230,7 @@ class Play:
         chance = self._chance
         before, after = chance.uniform(0, 0.02), chance.uniform(0, 0.02)
         if self.stall:
+            self._stalled_until = self.universe.now + round((before + self.stall + after) * SECOND)
             return (before + self.stall, after) if chance.random() < 0.5 else (before, after + self.stall)
         return before, after
 
@@ -271,9 +275,12 @@ class Play:
         self.card_spells.append(Spell(how, self.universe.now))
 
     def card_well(self, again: str = "") -> None:
-        """Note that it is well, or that it is in one respect."""
+        """Note that it is well, or that it is in one respect; what had stalled still takes its time."""
         self.universe.tell("card well", again)
-        _end_all([spell for spell in self.card_spells if again in {"", spell.how}], self.universe.now)
+        for spell in self.card_spells:
+            if again in {"", spell.how}:
+                until = max(self.universe.now, self._stalled_until if spell.how == "stall" else 0)
+                spell.until = until if spell.until is None else spell.until
 
     def young_trouble(self, how: str) -> None:
         """Note that the young end is in trouble."""
