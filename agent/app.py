@@ -9,13 +9,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from agent import logs, outputs, resend, senml
+from agent import logs, outputs, proof, resend, senml
 from agent.backoff import Backoff
 from agent.commanding.maintenance import KEPT, Maintenance
 from agent.gnss import Gnss
 from agent.health import Health
 from agent.journal.journal import Journal
 from agent.memories import read_anchors, read_boots
+from agent.proof import Proof
 from agent.readings import Stream
 from agent.sampler.listen import listen
 from agent.sampler.pipeline import Pipeline
@@ -85,6 +86,7 @@ class Agent:
         self._polls: dict[str, Callable[[], Awaitable[None]]] = {}
         self._securing: asyncio.Task[bool] | None = None
         self._started = self._clock.boottime()
+        self._proven: Proof | None = None
         self._journal = Journal(
             young=world.young,
             card=world.card,
@@ -462,8 +464,25 @@ class Agent:
                 last, rest = states, HEALTH_EVERY
                 self._publish_health_now()
                 self._manager.notify(f"STATUS={self._health.line()}")
+            self._prove()
             await asyncio.sleep(HEALTH_LOOK)
             rest -= HEALTH_LOOK
+
+    def _prove(self) -> None:
+        """Write down what this run has shown that it can do, when that has changed."""
+        now = Proof(
+            self._world.release,
+            sampled=any(pipeline.latest for pipeline in self._pipelines.values()),
+            stored=self._journal.has_stored,
+            delivered=self._journal.has_delivered,
+            online=any(publisher.online for publisher in self._publishers.values()),
+        )
+        if now != self._proven:
+            self._proven = now
+            try:
+                proof.write(self._world.young, now)
+            except OSError as error:
+                self._log.error("proof_not_written", detail=str(error))
 
     def _publish_health_now(self) -> None:
         self._publish("health", self._health.document(), retain=False)

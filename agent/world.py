@@ -34,6 +34,11 @@ class World(Protocol):
         ...
 
     @property
+    def release(self) -> str:
+        """The release that runs; empty if it is none."""
+        ...
+
+    @property
     def crumb(self) -> Crumb:
         """Where to leave behind what the agent is busy with."""
         ...

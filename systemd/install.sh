@@ -10,6 +10,9 @@ root=
 put() { install -D -m 0644 "$1" "$root$2"; }
 
 put roadside.service /etc/systemd/system/roadside.service
+put roadside-trial.service /etc/systemd/system/roadside-trial.service
+put roadside-trial.timer /etc/systemd/system/roadside-trial.timer
+install -D -m 0755 roadside-switch "$root/opt/roadside/roadside-switch"
 put roadside.sysusers /usr/lib/sysusers.d/roadside.conf
 put roadside.tmpfiles /usr/lib/tmpfiles.d/roadside.conf
 put 60-roadside.rules /usr/lib/udev/rules.d/60-roadside.rules
@@ -28,7 +31,7 @@ fi
 
 systemd-sysusers ${root:+--root "$root"} roadside.conf
 systemd-tmpfiles ${root:+--root "$root"} --create roadside.conf
-systemctl ${root:+--root "$root"} enable roadside.service
+systemctl ${root:+--root "$root"} enable roadside.service roadside-trial.timer
 if [ -z "$root" ]; then
     systemctl daemon-reload
     udevadm control --reload 2>/dev/null || true

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import control, logs
@@ -17,7 +18,6 @@ from drivers.ports.serial import PosixSerialPorts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from agent.config.model import Config, Uplink
     from agent.host.paths import Paths
@@ -32,6 +32,7 @@ class Machine:
         self.clock = SystemClock(paths.root)
         self.random = SystemRandom()
         self.manager = ServiceManager(environment)
+        self.release = _release(Path(__file__))
         self.culprit = culprit(paths.runtime)
         self.crumb = _crumb(paths.runtime)
         self.young = Folder(paths.runtime / "young")
@@ -82,3 +83,9 @@ def _crumb(folder: Path) -> Crumb:
     except OSError as error:
         logs.get("agent").warning("no_breadcrumb", folder=folder, detail=str(error))
         return NoCrumb()
+
+
+def _release(file: Path) -> str:
+    """Return the folder below `releases` that this file belongs to, as systemd/roadside-switch lays them out."""
+    parts = file.parts
+    return parts[parts.index("releases") + 1] if "releases" in parts else ""

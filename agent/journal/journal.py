@@ -79,6 +79,7 @@ class Journal:
         self._timers: dict[Stream, asyncio.TimerHandle] = {}
         self._changed_at: int | None = None  # since when the card's snapshot is not up to date
         self._delivered: dict[tuple[str, Key], Ranges] = {}  # in this turn of the loop
+        self.has_delivered = False  # whether an uplink has had telemetry that was appended since the start
         self._faults = Faults(log)
         room = min([limits.limit, *quotas.values()])
         start_up = opening.open_both(young, card, clock, random, self._uplinks, limits.young_limit, room)
@@ -131,6 +132,7 @@ class Journal:
             give_up=self._give_up,
             give_up_for=self._give_up_for,
         )
+        self._began_at = self._state.next[Stream.TELEMETRY]
         self._looked_at = dict(self._state.next)  # what came before this has been seen waiting for the card once
         for pack, file in start_up.packs:
             if not self._stock.is_given_up(pack):
@@ -241,6 +243,8 @@ class Journal:
         """
         key = (pack.epoch, pack.stream)
         self._state.done_by(uplink, key).add(pack.first, pack.last)
+        if key == (self._state.epoch, Stream.TELEMETRY) and pack.last >= self._began_at:
+            self.has_delivered = True
         if not self._delivered:
             asyncio.get_running_loop().call_soon(self._keep_delivered)
         self._delivered.setdefault((uplink, key), Ranges()).add(pack.first, pack.last)
@@ -412,6 +416,7 @@ class Journal:
                 self._changed_at = changed_at
         if self._is_to_look_again() and not clean and await self._look_again():
             await self._committing.write()
+        self._began_at = self._state.next[Stream.TELEMETRY]
         self._looked_at = dict(self._state.next)
         if not clean:  # which might give up more, and say so behind the last commit
             await self._tidying.tidy()
@@ -487,6 +492,11 @@ class Journal:
     def faults(self) -> Mapping[str, str]:
         """The faults that stand, by name: what the system said. Much cheaper than the whole of `status`."""
         return self._faults.messages()
+
+    @property
+    def has_stored(self) -> bool:
+        """Whether the card has taken a commit since the start."""
+        return self._committing.commits > 0
 
     def status(self) -> JournalStatus:
         """Return what health and `roadside status` show."""

@@ -170,6 +170,11 @@ class Publisher:
             lane.release()
         self._wake.set()
 
+    @property
+    def online(self) -> bool:
+        """Whether a broker is connected."""
+        return self._state is State.ONLINE
+
     def snapshot(self) -> UplinkStatus:
         """Return how it is going; call it on the loop."""
         refusal = next((queue.pace.refusal for queue in self._queues if queue.pace.refusal), None)

@@ -31,6 +31,7 @@ class SimulatedWorld:
     brokers: Mapping[str, SimulatedBroker]
     manager: Manager
     culprit: str = ""
+    release: str = ""
 
     @property
     def crumb(self) -> Crumb:
