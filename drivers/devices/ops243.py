@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Annotated, Literal, NoReturn
 
 from drivers import tracks
@@ -86,7 +87,7 @@ class Reader:
 
     def _read_json(self, line: str) -> Iterator[Measurement]:
         try:
-            document = json.loads(line, parse_constant=_refuse)
+            document = json.loads(line, parse_int=float, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
             raise MalformedError from error
         said = document.get("Units", document.get("unit"))
@@ -119,11 +120,11 @@ def listed(value: object) -> list[object]:
 
 
 def number(value: object) -> float:
-    """Return a number, which may be a text; raises MalformedError."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+    """Return a finite number, which may be a text; raises MalformedError."""
     if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
-        return float(value)
+        value = float(value)
+    if isinstance(value, float) and isfinite(value):
+        return value
     raise MalformedError
 
 
