@@ -115,6 +115,7 @@ DETAILS = (
     N_("Input/output error"),
     N_("Permission denied"),
     N_("No such file or directory"),
+    N_("No module named {name}"),
     N_("No such device or address"),
     N_("No such device"),
     N_("File exists"),

@@ -1,8 +1,10 @@
 """`status`, `about`, `health` and `did` as the real agent sends them: the golden ones that the specification shows."""
 
+import asyncio
 import json
 import os
 import re
+import sys
 
 import pytest
 
@@ -72,3 +74,19 @@ def plain(shaped):
 def test_the_specification_shows_the_golden_document(name):
     blocks = re.findall(r"```json\n(.*?)```", WIRE.read_text("utf-8"), re.DOTALL)
     assert (GOLDEN / f"{name}.json").read_text("utf-8") in blocks
+
+
+async def test_an_agent_in_a_thai_locale_speaks_english_to_the_city_and_its_asker_reads_thai(broker):
+    locale = ("env", "LANG=th_TH.UTF-8", "LANGUAGE=th")
+    async with Gateway(broker.url, config=HERE / "documents.toml", wrap=lambda _root: locale) as gateway:
+        await gateway.until(lambda: gateway.health and device_is("level-2", "missing")(gateway.health))
+        assert gateway.health["devices"]["level-2"]["trouble"]["detail"].isascii()
+        status = subprocess_of("status", "--root", gateway.root)
+        process = await asyncio.create_subprocess_exec(*locale, *status, stdout=asyncio.subprocess.PIPE)
+        shown, _ = await process.communicate()
+        [trouble] = [line for line in shown.decode().splitlines() if "level-2" in line and "/dev/ttyUSB9" in line]
+        assert "plugged" not in trouble
+
+
+def subprocess_of(*arguments):
+    return [sys.executable, "-X", "utf8", "-m", "agent", *map(str, arguments)]
