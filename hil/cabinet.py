@@ -15,6 +15,7 @@ from hil.devices.hpma115 import Hpma115
 from hil.devices.ld2451 import Ld2451
 from hil.devices.maxbotix import Maxbotix
 from hil.devices.mhz19 import Mhz19
+from hil.devices.modbus import Board, Meter
 from hil.devices.nmea import Nmea
 from hil.devices.ops243 import Ops243
 from hil.devices.plantower import Plantower
@@ -47,6 +48,8 @@ ON_WIRES: dict[str, type[Any]] = {
     "nmea": Nmea,
     "ops243": Ops243,
     "plantower": Plantower,
+    "modbus": Meter,
+    "relay_board": Board,
     "sdm120": Sdm120,
     "sds011": Sds011,
     "sps30": Sps30,

@@ -90,4 +90,4 @@ def test_a_driver_polls_a_meter(noise):
             ask = poll.send(answer)
     except StopIteration as end:
         agrees(meter.emitted, end.value)
-    assert len(meter.emitted) == 6
+    assert len(meter.emitted) == 11

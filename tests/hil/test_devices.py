@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from drivers.contract import Reason
-from hil.devices import a02yyuw, nmea, plantower, sdm120
+from hil.devices import a02yyuw, modbus, nmea, plantower
 from hil.devices.a02yyuw import A02yyuw
 from hil.devices.nmea import Nmea
 from hil.devices.plantower import Plantower
@@ -147,8 +147,8 @@ def test_the_same_seed_says_the_same():
 
 
 def test_the_crc_is_that_of_the_makers_document():
-    assert sdm120.crc(READ_VOLTAGE[:6]) == READ_VOLTAGE[6:]
-    assert sdm120.crc(bytes.fromhex("01 84 02")) == bytes.fromhex("C2 C1")
+    assert modbus.crc(READ_VOLTAGE[:6]) == READ_VOLTAGE[6:]
+    assert modbus.crc(bytes.fromhex("01 84 02")) == bytes.fromhex("C2 C1")
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ async def test_a_meter_answers_a_request_for_its_voltage(tape, meter):
     tape.say(READ_VOLTAGE)
     await until(lambda: tape.data)
     assert tape.data[:3] == bytes.fromhex("01 04 04")
-    assert sdm120.crc(tape.data[:-2]) == tape.data[-2:]
+    assert modbus.crc(tape.data[:-2]) == tape.data[-2:]
     [emission] = meter.emitted
     assert (emission.quantity, emission.unit) == ("voltage", "V")
     assert emission.value == struct.unpack(">f", tape.data[3:7])[0]
@@ -172,12 +172,13 @@ async def test_a_meter_answers_a_request_for_its_voltage(tape, meter):
 
 async def test_a_meter_answers_many_registers_at_once_with_zero_where_there_is_nothing(tape, meter):
     request = bytes.fromhex("01 04 00 00 00 4C")
-    tape.say(b"\x00" + request + sdm120.crc(request))
+    tape.say(b"\x00" + request + modbus.crc(request))
     await until(lambda: tape.data)
     assert len(tape.data) == 3 + 0x4C * 2 + 2
     assert tape.data[7:15] == bytes(8)
     assert [emission.quantity for emission in meter.emitted] == [
-        "voltage", "current", "active_power", "power_factor", "frequency", "energy_import",
+        "voltage", "current", "active_power", "apparent_power", "reactive_power", "power_factor", "frequency",
+        "energy_import", "energy_export",
     ]  # fmt: skip
 
 
@@ -187,7 +188,7 @@ async def test_a_meter_answers_many_registers_at_once_with_zero_where_there_is_n
 )
 async def test_a_meter_refuses_what_it_does_not_have(tape, meter, request_, code):
     request = bytes.fromhex(request_)
-    tape.say(request + sdm120.crc(request))
+    tape.say(request + modbus.crc(request))
     await until(lambda: tape.data)
     assert tape.data[:3] == bytes([1, request[1] | 0x80, code])
     assert meter.emitted == []
@@ -195,7 +196,7 @@ async def test_a_meter_refuses_what_it_does_not_have(tape, meter, request_, code
 
 async def test_a_meter_ignores_others_and_broken_requests(tape, meter):
     other = bytes.fromhex("02 04 00 00 00 02")
-    tape.say(other + sdm120.crc(other))
+    tape.say(other + modbus.crc(other))
     tape.say(READ_VOLTAGE[:-1] + b"\x00")
     tape.say(READ_VOLTAGE[:4])
     tape.say(READ_VOLTAGE[4:7])

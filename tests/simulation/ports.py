@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from drivers.contract import PortError, PortFault
-from hil.devices import a02yyuw, plantower, sdm120
+from hil.devices import a02yyuw, modbus, plantower
 from tests.simulation.truth import Tip
 from tests.simulation.universe import SECOND
 
@@ -226,7 +226,7 @@ class Meter:
             if register in QUANTITIES:
                 said.append((QUANTITIES[register], value))
         frame = bytes([1, 4, len(body)]) + body
-        answer = frame + sdm120.crc(frame)
+        answer = frame + modbus.crc(frame)
         port = self._socket.port
         delay = self._chance.uniform(0.05, 0.4)
         self._universe.within_life(delay, lambda: self._socket.port is port and self._socket.say(answer, said))

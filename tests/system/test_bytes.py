@@ -1,6 +1,6 @@
 """Bad bytes on a wire are counted and reported, never become a reading, and disturb no other device."""
 
-from hil.devices.sdm120 import crc
+from hil.devices.modbus import crc
 from hil.devices.talker import Ailment
 from tests.system.gateway import device_counts, device_is
 
