@@ -130,6 +130,7 @@ DRIVER = ListeningDriver(
     ),
     notes=(
         N_("On some firmware an empty road is silent: set silent_after to more than the longest quiet of the night"),
+        N_("Where targets 0 comes on an empty road it may be five minutes: a dead radar is then noticed sooner"),
         N_("Vehicles side by side at the same speed count as one, a long lorry may count as two"),
         N_("It sees the speed straight towards it: mount it so that the angle to the lane is small"),
     ),

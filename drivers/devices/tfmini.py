@@ -42,7 +42,7 @@ class Settings:
     """How the lidar was set up, and how much of it goes up."""
 
     every: Annotated[
-        float, Interval(ge=0, le=3600), Help(N_("Shortest time between two readings that go up; 0 sends all"), unit="s")
+        float, Interval(ge=0, le=10), Help(N_("Shortest time between two readings that go up; 0 sends all"), unit="s")
     ] = 1.0
     unit: Annotated[Literal["cm", "mm"], Help(N_("Unit of the distance that the lidar was set to"))] = "cm"
 
