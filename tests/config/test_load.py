@@ -83,6 +83,15 @@ def test_a_device_that_is_polled_seldom_is_not_called_silent_between_two_polls()
     assert load(SMALL + meter).devices["m"].silent_after == 1800
 
 
+def test_a_device_that_rests_by_our_own_order_is_not_silent_meanwhile():
+    dust = '[devices.d]\ndriver = "sds011"\nport = "/dev/ttyS1"\n'
+    assert load(SMALL + dust).devices["d"].silent_after == 30
+    assert load(SMALL + dust + "period = 10\n").devices["d"].silent_after == 1800
+    assert load(SMALL + dust + "period = 10\nsilent_after = 700\n").devices["d"].silent_after == 700
+    gas = '[devices.g]\ndriver = "winsen"\nport = "/dev/ttyS1"\nask_every = "1 min"\n'
+    assert load(SMALL + gas).devices["g"].silent_after == 180
+
+
 def test_durations_of_a_drivers_own_settings_are_written_like_all_others():
     button = '[devices.b]\ndriver = "button"\npin = 27\nhold = "50 ms"\n'
     assert load(SMALL + button).devices["b"].settings.hold == 0.05
