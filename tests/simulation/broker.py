@@ -149,7 +149,7 @@ class SimulatedLink:
         if future.done():
             return
         if code:
-            broker.city.note_refusal(names)
+            broker.city.note_refusal(names, code)
             future.set_exception(RefusedError(code, f"reason {code:#x}"))
         else:
             broker.city.ack(names)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.simulation.universe import Universe
 
 MOMENT = 1_000_000  # nanoseconds
+TOO_LARGE = 0x95  # MQTT 5, section 2.4
 
 
 class Name(NamedTuple):
@@ -55,6 +56,7 @@ class City:
     records: dict[Name, Arrived] = field(default_factory=dict)  # in the order in which they came
     told: list[Told] = field(default_factory=list)
     refused: dict[Name, int] = field(default_factory=dict)  # when the agent heard of it last
+    parts: bool = False  # a pack was too large: what was on its way in parts comes again as a whole
     acked: dict[Name, int] = field(default_factory=dict)  # what the agent knows to be here, and since when
 
     def take(self, topic: str, payload: bytes, sent: int) -> list[Name]:
@@ -73,7 +75,7 @@ class City:
             names.append(name)
             one = Arrived(name, lane, head["boot"], head["boottime"] + fields.get("t", 0.0), fields, sent)
             known = self.records.setdefault(name, one)
-            if name in self.acked and head["stream"] != "ledger":
+            if name in self.acked and head["stream"] != "ledger" and not self.parts:
                 self.universe.fault(f"{name} was sent again although it had been acknowledged")
             if known is not one and not _same(known, one):
                 self.universe.fault(f"{name} came twice and says two things: {known.fields} and {fields}")
@@ -90,8 +92,9 @@ class City:
         assert len(items) <= head["last"] - head["v"] + 1
         return [Name(head["epoch"], head["stream"], number) for number in _numbers(head)]
 
-    def note_refusal(self, names: list[Name]) -> None:
+    def note_refusal(self, names: list[Name], code: int) -> None:
         """Note that the agent was told that these were refused."""
+        self.parts = self.parts or code == TOO_LARGE
         self.refused |= dict.fromkeys(names, self.universe.now)
 
     def ack(self, names: list[Name]) -> None:
