@@ -98,6 +98,8 @@ def take_up(
         if state.blind and one.epoch != state.epoch:
             kept |= one.kept
             ledger += lost(one, now)
+        if one.epoch == state.epoch and one.keeps > state.keeps and not (late or found.kept_is_old):
+            state.kept, state.keeps = one.kept, one.keeps  # the young end had refused what the card took
         state.take_over(one)
     state.kept = {key: value for key, value in (kept | state.kept).items() if value is not None}
     present = {key: Ranges(ranges) for key, ranges in here.items()}

@@ -29,6 +29,7 @@ class State:
     done: dict[str, dict[Key, Ranges]] = field(default_factory=dict)  # by uplink
     resent: dict[str, int] = field(default_factory=dict)  # by uplink: how often marks of delivery were taken off
     kept: dict[str, Any] = field(default_factory=dict)
+    keeps: int = 0  # how often a value was kept in this epoch: tells which of two memories is the newer one
     clean: bool = False  # the agent stopped in order after this
     blind: bool = False  # what a power cut took before this epoch has not been stated: the card could not be read
 
@@ -59,6 +60,7 @@ class State:
 
     def keep(self, key: str, value: Any) -> None:  # noqa: ANN401 - any JSON
         """Keep a value; None forgets it, and while `blind`, also one that the card may turn out to have."""
+        self.keeps += 1
         if value is None and not self.blind:
             self.kept.pop(key, None)
         else:
@@ -106,6 +108,7 @@ class State:
             "next": {stream.value: number for stream, number in self.next.items()},
             "done": done,
             "resent": self.resent,
+            "keeps": self.keeps,
             "blind": self.blind,
         }
 
@@ -132,6 +135,7 @@ def restore(data: bytes) -> State:
     try:
         state = State(epoch=fields["epoch"], boot=fields["boot"])
         state.kept = dict(fields.get("kept", {}))
+        state.keeps = int(fields.get("keeps", 0))
         state.clean, state.blind = bool(fields.get("clean", False)), bool(fields["blind"])
         state.resent = {uplink: int(count) for uplink, count in fields["resent"].items()}
         state.next |= {Stream(stream): int(number) for stream, number in fields["next"].items()}

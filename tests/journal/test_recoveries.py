@@ -323,6 +323,17 @@ async def test_on_a_full_tmpfs_readings_go_up_and_to_the_card_from_memory(bench)
     assert await fetched(journal) == await fetched(bench.open()) == list(range(55))
 
 
+async def test_what_the_card_took_of_kept_values_is_newer_than_what_a_full_tmpfs_refused(bench):
+    young = Full(bench.young.path)
+    journal = bench.open(young=young)
+    journal.keep("rain-1", 12)
+    young.taken = young.room
+    journal.keep("rain-1", 13)
+    await journal.commit(clean=True)
+    bench.let_go()
+    assert bench.open().kept("rain-1") == 13
+
+
 async def test_a_tmpfs_that_has_room_again_takes_what_it_had_refused(bench):
     class Refusing(Folder):
         def create(self, name):
