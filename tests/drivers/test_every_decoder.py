@@ -1,128 +1,113 @@
-"""What holds for every serial device that speaks unasked, whatever comes along with its frames."""
+"""What holds for every serial device, whatever comes along with its frames; a recording of it is all that is needed."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drivers.contract import Decoder, Fault, Item
-from drivers.devices import a02yyuw, line, nmea, plantower
-from tests.drivers.feeding import decode, fed, measurements
+from drivers import registry
+from drivers.contract import FaultKind, InputDriver, Measurement
+from tests.drivers.recordings import names, recordings
+from tests.drivers.truths import CORPUS, MOST_KEPT, judge, kept
 
-pytestmark = pytest.mark.parametrize("name", ["plantower", "a02yyuw", "nmea", "line"])
-unhurried = settings(deadline=None, max_examples=60)
-
-
-class Device(NamedTuple):
-    make: Callable[[], Decoder]
-    frame: bytes
-    checked: bool = True  # its frames have a checksum
-    joined: bytes = b""  # what has to come before the first frame so that it is known to be whole
-    limit: int = 64  # bytes a decoder may keep
+SERIAL = [name for name in names() if not isinstance(registry.load(name), InputDriver)]
+EXAMPLES = 15  # each device, each test; `make fuzz` takes minutes
+LONGEST = 400  # bytes of a recording that is good for making noise of
+unhurried = settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
+every_device = pytest.mark.parametrize("name", SERIAL)
 
 
-DEVICES = {
-    "plantower": Device(
-        lambda: plantower.DRIVER.make(plantower.Settings()),
-        bytes.fromhex(
-            "42 4D 00 1C 00 05 00 0D 00 16 00 05 00 0D 00 16 02 FD 00 FC 00 1D 00 0F 00 06 00 06 97 00 03 C5"
-        ),
-    ),
-    "a02yyuw": Device(lambda: a02yyuw.DRIVER.make(a02yyuw.Settings()), bytes.fromhex("FF 03 9D 9F")),
-    "nmea": Device(
-        lambda: nmea.DRIVER.make(nmea.Settings()),
-        b"$GNGGA,223745.00,3806.62964,N,12237.61382,W,2,12,0.54,83.1,M,-29.5,M,,0000*44\r\n",
-        limit=nmea.NOISE_LIMIT + nmea.LONGEST + 4,
-    ),
-    "line": Device(
-        lambda: line.DRIVER.make(line.Settings(pattern=r"R(?P<water_distance>\d{4})", longest=64)),
-        b"R0925\r",
-        checked=False,
-        joined=b"\r",
-    ),
-}
+def good(name):
+    """The recordings from which nothing but values came."""
+    return [one for one in recordings(name) if one.expected and not any('"fault"' in line for line in one.expected)]
 
 
-def good(device: Device) -> list[Item]:
-    return device.make().feed(device.joined + device.frame)
+every_device_with_values = pytest.mark.parametrize("name", [name for name in SERIAL if good(name)])
 
 
-def with_heads(device: Device) -> st.SearchStrategy[bytes]:
-    """Noise in which beginnings of frames are frequent."""
-    pieces = st.one_of(
-        st.binary(max_size=20),
-        st.integers(min_value=1, max_value=len(device.frame) - 1).map(lambda size: device.frame[:size]),
-        st.integers(min_value=1, max_value=len(device.frame) - 1).map(lambda size: device.frame[size:]),
-        st.just(device.frame),
-        st.just(nmea.UBX),
+def measured(items):
+    return [item for item in items if isinstance(item, Measurement)]
+
+
+def streams(name):
+    """Noise in which beginnings, ends and whole frames of the device are frequent."""
+    known = [one.data[:LONGEST] for one in recordings(name)]
+    cut = st.sampled_from(known).flatmap(
+        lambda data: st.tuples(st.integers(0, len(data)), st.integers(0, len(data))).map(
+            lambda ends: data[min(ends) : max(ends)]
+        )
     )
-    return st.lists(pieces, max_size=12).map(b"".join)
+    return st.lists(st.one_of(st.binary(max_size=20), cut, st.sampled_from(known)), max_size=8).map(b"".join)
 
 
-def test_a_frame_alone(name):
-    device = DEVICES[name]
-    items = decode(device.make, device.joined + device.frame)
-    assert items
-    assert measurements(items) == items
+def chunked(data, stream):
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    return [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
 
 
-def test_frames_glued_together(name):
-    device = DEVICES[name]
-    assert decode(device.make, device.joined + device.frame * 3) == good(device) * 3
+@every_device
+def test_there_is_a_recording_with_a_value(name):
+    assert any('"value": ' in line for one in good(name) for line in one.expected)
 
 
+@every_device
+def test_what_was_recorded_is_what_the_driver_says_of_itself(name):
+    for recording in recordings(name):
+        judge(recording, recording.data)
+
+
+@every_device
 @unhurried
 @given(data=st.data())
-def test_how_the_stream_is_cut_makes_no_difference(name, data):
-    device = DEVICES[name]
-    stream = data.draw(with_heads(device))
-    cuts = sorted(data.draw(st.lists(st.integers(min_value=0, max_value=len(stream)), max_size=8)))
-    chunks = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
-    bytewise = [stream[index : index + 1] for index in range(len(stream))]
-    assert fed(device.make(), chunks) == fed(device.make(), bytewise) == device.make().feed(stream)
+def test_how_a_stream_is_cut_makes_no_difference_and_each_fault_is_told_once(name, data):
+    recording = data.draw(st.sampled_from(recordings(name)))
+    stream = data.draw(streams(name))
+    judge(recording, stream, chunked(data, stream))
 
 
+@every_device_with_values
 @unhurried
 @given(data=st.data())
 def test_frames_behind_any_noise_are_found(name, data):
-    device = DEVICES[name]
-    noise = data.draw(st.one_of(st.binary(max_size=400), with_heads(device)))
-    items = device.make().feed(noise + device.frame * 2)
-    assert measurements(items)[-len(good(device)) :] == good(device)
+    recording = data.draw(st.sampled_from(good(name)))
+    noise = data.draw(st.binary(max_size=400))
+    expected = measured(recording.items([recording.data]))
+    found = measured(judge(recording, noise + recording.data * 3))
+    assert found[-len(expected) :] == expected
 
 
+@every_device_with_values
 @unhurried
 @given(data=st.data())
-def test_each_fault_is_where_it_says_and_none_is_told_twice(name, data):
-    device = DEVICES[name]
-    stream = data.draw(with_heads(device))
-    offsets = [item.offset for item in device.make().feed(stream) if isinstance(item, Fault)]
-    assert offsets == sorted(set(offsets))
-    assert all(0 <= offset < len(stream) for offset in offsets)
-
-
-@unhurried
-@given(data=st.data())
-def test_a_flipped_bit_never_makes_a_measurement(name, data):
-    device = DEVICES[name]
-    if not device.checked:
-        return
-    damaged = bytearray(device.frame)
-    bit = data.draw(st.integers(min_value=0, max_value=len(damaged) * 8 - 1))
+def test_a_flipped_bit_never_makes_a_value(name, data):
+    recording = data.draw(st.sampled_from(good(name)))
+    if FaultKind.CHECKSUM not in recording.loaded.faults:
+        return  # nothing in its frames could tell
+    damaged = bytearray(recording.data)
+    bit = data.draw(st.integers(0, len(damaged) * 8 - 1))
     damaged[bit // 8] ^= 1 << bit % 8
-    # Upper and lower case of a digit of an NMEA sum mean the same.
-    assert measurements(device.make().feed(bytes(damaged))) in ([], good(device))
+    left = iter(measured(recording.items([recording.data])))
+    assert all(item in left for item in measured(judge(recording, bytes(damaged)))), "not among what was sent"
 
 
-@pytest.mark.parametrize(
-    "flood", [b"\x00", b"\xff", b"\x42\x4d", b"$", b"$G", b",", b"\n", b"\xb5\x62", b"\x42\x4d\x00\x1c"]
-)
-def test_a_flood_is_not_kept(name, flood):
-    device = DEVICES[name]
-    decoder = device.make()
-    for _ in range(100):
-        decoder.feed(flood * 100)
-        assert len(decoder._buffer) <= device.limit
-    assert measurements(decoder.feed(device.joined + device.frame * 2))[-len(good(device)) :] == good(device)
+@every_device_with_values
+def test_a_flood_is_not_kept(name):
+    first = good(name)[0]
+    heads = {first.data[:size] for size in (1, 2, 3, 4, 5, 8, len(first.data) - 1)}
+    for flood in {b"\x00", b"\xff", b"A", b"\n", b"\r", b"$", b",", b"{", b'"', *heads}:
+        decoder = first.decoder()
+        idle = kept(decoder)
+        for _ in range(12):
+            decoder.feed(flood * (1000 // len(flood) + 1))
+            assert kept(decoder) - idle <= MOST_KEPT
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.glob("*/*")), ids=lambda path: f"{path.parent.name}-{path.stem[:12]}")
+def test_what_was_found_once_is_not_found_again(path):
+    recording = recordings(path.parent.name)[0]
+    judge(recording, path.read_bytes())
+
+
+def test_each_line_of_a_recording_is_json():
+    assert all(json.loads(line) for name in names() for one in recordings(name) for line in one.expected)

@@ -14,7 +14,7 @@ from drivers import registry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from drivers.contract import Decoder, Item
+    from drivers.contract import Decoder, Driver, Item
 
 FOLDER = Path(__file__).parent
 
@@ -30,10 +30,19 @@ class Recording(NamedTuple):
     data: bytes
     expected: list[str]
 
+    @property
+    def loaded(self) -> Driver:
+        """The driver."""
+        return registry.load(self.driver)
+
+    @property
+    def settings(self) -> object:
+        """The driver's settings."""
+        return decoding.settings(self.loaded, self.given)
+
     def decoder(self) -> Decoder:
         """Return a new decoder for it."""
-        driver = registry.load(self.driver)
-        return decoding.decoder(driver, decoding.settings(driver, self.given), played_on=self.played_on)
+        return decoding.decoder(self.loaded, self.settings, played_on=self.played_on)
 
     def items(self, chunks: Iterable[bytes]) -> list[Item]:
         """Return what a new decoder makes of these chunks."""
@@ -42,8 +51,7 @@ class Recording(NamedTuple):
 
     def lines(self, chunks: Iterable[bytes] | None = None) -> list[str]:
         """Return what is printed of it, or of other chunks."""
-        driver = registry.load(self.driver)
-        units = driver.quantities(decoding.settings(driver, self.given))
+        units = self.loaded.quantities(self.settings)
         return [decoding.line(item, units) for item in self.items([self.data] if chunks is None else chunks)]
 
 
