@@ -103,7 +103,7 @@ def dust(names: Sequence[str], values: Sequence[int]) -> list[Measurement]:
 def decode_unasked(frame: bytes) -> Sequence[Measurement] | Fault:
     """Return what a gas module says by itself."""
     if frame[1] not in GASES:
-        return Fault(FaultKind.WRONG_DEVICE, 0, f"gas {frame[1]:02x}")
+        return malformed(f"gas {frame[1]:02x}")
     code, decimals, steps, full_scale = UNASKED.unpack(frame)
     if code not in PPB or decimals > 4:
         return malformed(f"unit {code:02x}, {decimals} decimals")

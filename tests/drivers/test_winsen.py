@@ -43,7 +43,7 @@ def test_what_is_set_is_believed_whatever_the_numbers():
 def test_a_gas_we_have_no_name_for_is_told_where_it_came():
     assert decode(decoder(), frame(0x04, 3, 1, 0, 5, 0x13, 0x88) + frame(0x31, 3, 1, 0, 5, 0, 100)) == [
         ("co", 500.0, None, 0.0),
-        Fault(FaultKind.WRONG_DEVICE, 9, "gas 31"),
+        Fault(FaultKind.MALFORMED, 9, "gas 31"),
     ]
 
 
