@@ -56,9 +56,12 @@ def _dates(play: Play) -> Iterator[str]:
 def _order(play: Play) -> Iterator[str]:
     """In live and in history the readings of a device come in the order in which they were made.
 
-    What had been given up may come after all, and late: where a power cut finds a card that never heard of it. And what
-    was refused comes after what was on its way at that moment, if the broker has changed its mind in between.
+    What had been given up may come after all, and late: where a power cut finds a card that never heard of it. What
+    was refused comes after what was on its way at that moment, if the broker has changed its mind in between. And what
+    a card would not give back for a while comes when it does (docs/wire.md).
     """
+    clocks = {clock.boot: clock for clock in play.truth.clocks}
+    unread = max((spell.since for spell in play.card_spells if spell.how == "read"), default=-1)
     boots = {clock.boot: rank for rank, clock in enumerate(play.truth.clocks)}
     given_up = {(series.epoch, series.stream): one.given_up for series, one in play.city.receiver.accounts.items()}
     last: dict[tuple[str, str], tuple[tuple[int, float], Arrived]] = {}
@@ -71,6 +74,8 @@ def _order(play: Play) -> Iterator[str]:
         before = last.get(key)
         if before is not None and (before[0] > (place[0], place[1] + ROUNDED) or _backwards(before[1].name, one.name)):
             if before[1].sent <= play.city.refused.get(one.name, -1):
+                continue
+            if true_time(clocks[one.boot], one.boottime) <= unread:
                 continue
             yield f"{one.name} came on {one.topic} after {before[1].name}"
         last[key] = (place, one)
