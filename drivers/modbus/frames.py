@@ -69,7 +69,10 @@ def sizes(data: bytes | bytearray, at: int) -> tuple[int, ...] | None:
         return None
     function = data[at + 1]
     if function in READING:
-        return tuple(sorted({FIXED_SIZE, AROUND_DATA + data[at + 2]})) if at + 2 < len(data) else None
+        if at + 2 >= len(data):
+            return None
+        size = AROUND_DATA + data[at + 2]
+        return (FIXED_SIZE, size) if size > FIXED_SIZE else (size, FIXED_SIZE)
     if function in WRITING_MANY:
         return (FIXED_SIZE, AROUND_WRITTEN + data[at + 6]) if at + 6 < len(data) else None
     if function in WRITING:

@@ -15,7 +15,7 @@ from drivers.modbus.frames import data_size
 from drivers.modbus.meter import Register
 from drivers.modbus.mistakes import NAME
 from drivers.modbus.overhear import Groups, Overheard
-from drivers.modbus.plan import DIGITS, STRUCTS, WORD
+from drivers.modbus.plan import STRUCTS, WORD, decimals
 from drivers.modbus.profile import Channels, Profile
 from drivers.quantities import QUANTITIES
 from drivers.settings import FIRST_MODBUS_ADDRESS, ModbusAddress
@@ -91,7 +91,8 @@ class Loop:
         if self._register not in range(first, first + count):
             return []
         (number,) = STRUCTS[self._channels.type].unpack_from(data, WORD * (self._register - first))
-        current = float(f"{number * self._channels.scale + self._channels.offset:.{DIGITS}g}")
+        digits = max(decimals(self._channels.scale), decimals(self._channels.offset))
+        current = round(number * self._channels.scale + self._channels.offset, digits)
         return judged(self._settings, current)
 
     def written(self, coil: int, value: int) -> list[Measurement]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from drivers.checksums import crc16_modbus
 from drivers.contract import Fault, FaultKind
 from drivers.modbus import frames
 from drivers.modbus.frames import EXCEPTION, EXCEPTION_SIZE, FIXED_SIZE, READING, WRITE_COIL
@@ -108,9 +109,10 @@ class Overheard:
         if not sizes:
             return 0
         left = len(self._buffer) - at
-        if size := frames.intact_size(self._buffer, at, len(self._buffer)):
-            return size
         awaited = self._awaited(at)
+        for size in (awaited, *sizes):  # the one that is awaited first: mostly it is that, and a CRC takes its time
+            if 0 < size <= left and not crc16_modbus(bytes(self._buffer[at : at + size])):
+                return size
         if awaited in sizes:
             if awaited > left and not self._ended:
                 return None

@@ -1,8 +1,9 @@
 """Finding a profile's values in the data of a reply."""
 
-from math import isfinite
+from collections.abc import Callable
+from decimal import Decimal
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from drivers.contract import Measurement, Reason
 from drivers.modbus.frames import OF_BITS
@@ -10,17 +11,18 @@ from drivers.modbus.profile import Profile, Value
 
 STRUCTS = {"u16": Struct(">H"), "s16": Struct(">h"), "u32": Struct(">I"), "s32": Struct(">i"), "f32": Struct(">f")}
 WORD = 2  # bytes
-DIGITS = 10  # of a number with a scale: enough for any 32 bits, and no 239.3000000000003
-FLOAT_DIGITS = 7  # all that single precision has
 LARGEST = 1e9  # nothing at a roadside measures more in its unit: the words of the number are swapped, or it is none
 
 
 class Place(NamedTuple):
-    """Where in the data of a reply a value is."""
+    """Where in the data of a reply a value is, and all that takes time to find out about it."""
 
     quantity: str
-    value: Value
     position: int  # bytes from the first; of a bit, bits
+    unpack: Callable[..., tuple[Any, ...]] | None  # None for a bit
+    swapped: bool  # the lower register comes first
+    value: Value
+    decimals: int | None  # of a whole number that is scaled
 
 
 class Plan:
@@ -28,13 +30,11 @@ class Plan:
 
     def __init__(self, profile: Profile, first: int, count: int) -> None:
         span = range(first, first + count)
-        bits = profile.function in OF_BITS
-        self._low_first = profile.words == "low first"
         self._health: tuple[int, tuple[int, ...]] | None = None
         if profile.health is not None and profile.health.register in span:
             self._health = (WORD * (profile.health.register - first), profile.health.bad)
         self._places = tuple(
-            Place(quantity, value, (1 if bits else WORD) * (value.register - first))
+            _place(profile, quantity, value, first)
             for quantity, value in profile.values.items()
             if value.registers.start in span and value.registers[-1] in span
         )
@@ -45,34 +45,49 @@ class Plan:
             position, bad = self._health
             if int.from_bytes(data[position : position + WORD], "big") in bad:
                 return [Measurement(place.quantity, None, Reason.INVALID) for place in self._places]
-        return [self._measured(place, data) for place in self._places]
+        return [_measured(place, data) for place in self._places]
 
-    def _measured(self, place: Place, data: bytes) -> Measurement:
-        quantity, value, at = place
-        if value.type == "bit":
-            return Measurement(quantity, is_set(data, at))
-        if self._low_first and len(value.registers) > 1:
-            (number,) = STRUCTS[value.type].unpack(data[at + 2 : at + 4] + data[at : at + 2])
-        else:
-            (number,) = STRUCTS[value.type].unpack_from(data, at)
-        if number in value.invalid or not isfinite(number) or (value.type == "f32" and abs(number) > LARGEST):
+
+def _place(profile: Profile, quantity: str, value: Value, first: int) -> Place:
+    if profile.function in OF_BITS:
+        return Place(quantity, value.register - first, None, False, value, None)
+    scaled = (value.scale != 1.0 or value.offset != 0.0) and value.type != "f32"
+    return Place(
+        quantity,
+        WORD * (value.register - first),
+        STRUCTS[value.type].unpack_from,
+        profile.words == "low first" and len(value.registers) > 1,
+        value,
+        max(decimals(value.scale), decimals(value.offset)) if scaled else None,
+    )
+
+
+def decimals(number: float) -> int:
+    """Return how many digits a number has behind its point: what it scales has no more, whatever floats make of it."""
+    exponent = Decimal(str(number)).as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def _measured(place: Place, data: bytes) -> Measurement:
+    quantity, at, unpack, swapped, value, digits = place
+    if unpack is None:
+        return Measurement(quantity, is_set(data, at))
+    (number,) = unpack(data[at + 2 : at + 4] + data[at : at + 2]) if swapped else unpack(data, at)
+    if value.type == "f32":
+        number = number * value.scale + value.offset
+        if not -LARGEST < number < LARGEST:  # nor is it a number if that is not so
             return Measurement(quantity, None, Reason.INVALID)
-        if value.true is not None:
-            return _state(quantity, number, value.true)
-        if value.type != "f32" and value.scale == 1.0 and value.offset == 0.0:
-            scaled: float = number
-        else:
-            digits = FLOAT_DIGITS if value.type == "f32" else DIGITS
-            scaled = float(f"{number * value.scale + value.offset:.{digits}g}")
-        if value.rails is not None and not value.rails[0] < scaled < value.rails[1]:
-            return Measurement(quantity, None, Reason.OUT_OF_RANGE)
-        return Measurement(quantity, scaled)
-
-
-def _state(quantity: str, number: float, true: int) -> Measurement:
-    if number in (true, 0):
-        return Measurement(quantity, number == true)
-    return Measurement(quantity, None, Reason.INVALID)
+        number = float(f"{number:.7g}")  # all that single precision has
+    if value.invalid and number in value.invalid:
+        return Measurement(quantity, None, Reason.INVALID)
+    if value.true is not None:
+        known = number in (value.true, 0)
+        return Measurement(quantity, number == value.true) if known else Measurement(quantity, None, Reason.INVALID)
+    if digits is not None:
+        number = round(number * value.scale + value.offset, digits)
+    if value.rails is not None and not value.rails[0] < number < value.rails[1]:
+        return Measurement(quantity, None, Reason.OUT_OF_RANGE)
+    return Measurement(quantity, number)
 
 
 def is_set(data: bytes, bit: int) -> bool:
