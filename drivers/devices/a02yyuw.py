@@ -53,7 +53,7 @@ class Settings:
     ] = "all"
     trigger: Annotated[
         float | None,
-        Interval(ge=0.1, le=60),
+        Interval(ge=0.1, le=10),  # well within `silent_after`
         Help(N_("How often a JSN-SR04T or AJ-SR04M that waits for it is sent its trigger, 55"), unit="s"),
     ] = None
 

@@ -7,6 +7,7 @@ from functools import partial
 from agent.sampler.listen import listen
 from agent.sampler.supervise import supervise
 from drivers.contract import Fault, FaultKind, PortError, PortFault, Prompt, SerialLine
+from drivers.devices import ld2451
 from drivers.ports.scripted import Expect, Fail, Give, ScriptedSerialPort, ScriptedSerialPorts
 from tests.sampler.bench import COUNTER, TALKER, device, on_bench, passes
 
@@ -198,3 +199,23 @@ def test_what_such_a_decoder_remembers_survives_the_loss_of_the_port_and_a_resta
 
     on_bench(tmp_path, test)
     ports.done()
+
+
+def test_a_vehicle_before_a_radar_goes_up_once_and_is_counted_over_a_restart(tmp_path):
+    echo = bytes.fromhex("F4 F3 F2 F1 07 00 01 01 6F 04 01 10 FF F8 F7 F6 F5")
+
+    def ports():
+        return ScriptedSerialPorts({PATH: [ScriptedSerialPort(Give(echo), Give(echo[:9]), Give(echo[9:]), Give(echo))]})
+
+    async def test(bench):
+        for count in (1, 2):
+            pipeline = bench.pipeline(device(ld2451.DRIVER))
+            async with bench.running(supervised(bench, pipeline, ports())):
+                await passes(100)
+            sent = bench.sent()
+            assert [value for name, value in sent if name == "probe-1/vehicle_speed"] == [4.444]
+            assert [value for name, value in sent if name == "probe-1/vehicles_toward"][-1] == count
+            assert sent[-1] == ("probe-1/vehicles_away", 0)
+            pipeline.stop()
+
+    on_bench(tmp_path, test)
