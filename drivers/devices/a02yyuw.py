@@ -31,9 +31,9 @@ from drivers.wiring import GND, OPEN, RXD, V3
 HEAD = b"\xff"
 SIZE = 4
 TRIGGER = b"\x55"
-# At a steady 511 mm the stream is FF 01 FF FF FF 01 FF FF ..., in which this is a good frame too, one byte too early:
-# 65281 mm. No other distance can be read out of step for ever.
-OUT_OF_STEP = b"\xff\xff\x01\xff"
+# At a steady 511 mm the stream is FF 01 FF FF FF 01 FF FF ..., in which FF FF 01 FF is a good frame too, one byte too
+# early: 65281 mm; without FF in the sum it is 255 mm. No other distance can be read out of step for ever.
+OUT_OF_STEP = {"all": b"\xff\xff\x01\xff", "data": b"\xff\xff\x00\xff"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,18 +68,13 @@ def quantities(settings: Settings) -> Mapping[str, str]:
     return water.quantities(settings.mount_height)
 
 
-def intact(frame: bytes) -> bool:
-    """Tell whether the last byte is the sum of the others."""
-    return sum8(frame[:3]) == frame[3] and frame != OUT_OF_STEP
-
-
-def intact_data(frame: bytes) -> bool:
-    """Tell whether the last byte is the sum of the two in the middle."""
-    return sum8(frame[1:3]) == frame[3]
-
-
 def decoder(settings: Settings) -> FrameDecoder:
     """Return a decoder for a sensor with these settings."""
+    first_summed = 0 if settings.sum == "all" else 1
+    out_of_step = OUT_OF_STEP[settings.sum]
+
+    def intact(frame: bytes) -> bool:
+        return sum8(frame[first_summed:3]) == frame[3] and frame != out_of_step
 
     def decode(frame: bytes) -> list[Measurement]:
         distance = (frame[1] << 8 | frame[2]) / 1000
@@ -89,9 +84,8 @@ def decoder(settings: Settings) -> FrameDecoder:
             return [water.measure(settings.mount_height, Reason.OUT_OF_RANGE)]
         return [water.measure(settings.mount_height, distance)]
 
-    check = intact if settings.sum == "all" else intact_data
     echo_of_trigger = Framing(TRIGGER, len(TRIGGER), lambda _: len(TRIGGER), lambda _: True, lambda _: ())
-    return FrameDecoder(Framing(HEAD, len(HEAD), lambda _: SIZE, check, decode), echo_of_trigger)
+    return FrameDecoder(Framing(HEAD, len(HEAD), lambda _: SIZE, intact, decode), echo_of_trigger)
 
 
 def prompt(settings: Settings) -> Prompt | None:

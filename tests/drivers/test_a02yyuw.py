@@ -16,9 +16,9 @@ def decoder(**settings):
     return lambda: DRIVER.make(Settings(**settings))
 
 
-def frame(millimetres):
+def frame(millimetres, sum="all"):  # noqa: A002 - as the setting is called
     body = b"\xff" + millimetres.to_bytes(2, "big")
-    return body + bytes([sum8(body)])
+    return body + bytes([sum8(body if sum == "all" else body[1:])])
 
 
 @pytest.mark.parametrize(("recorded", "metres"), RECORDED)
@@ -49,10 +49,11 @@ def test_another_kind_of_sum_is_not_accepted():
 
 
 @pytest.mark.parametrize("missed", [1, 2, 3])
-def test_every_distance_is_read_in_step_again_after_bytes_were_lost(missed):
-    for millimetres in range(30, 4501):
-        make = decoder()
-        items = fed(make(), [(frame(millimetres) * 4)[missed:]])
+@pytest.mark.parametrize("summed", ["all", "data"])
+def test_every_distance_is_read_in_step_again_after_bytes_were_lost(missed, summed):
+    for millimetres in range(30, 7501, 1 if missed == 1 else 5):
+        make = decoder(sum=summed)
+        items = fed(make(), [(frame(millimetres, summed) * 4)[missed:]])
         assert values(items) == {"water_distance": millimetres / 1000}, millimetres
 
 
@@ -63,3 +64,16 @@ def test_a_line_that_only_says_ff_is_not_a_fault_a_byte():
 def test_a_range_without_inside_is_refused():
     with pytest.raises(ValueError, match="nearest"):
         Settings(nearest=5.0, farthest=4.5)
+
+
+def test_the_sum_of_an_aj_sr04m_has_to_be_asked_for_and_then_is_the_only_one():
+    make = decoder(sum="data")
+    assert values(decode(make, AJ_SR04M)) == {"water_distance": 0.222}
+    assert faults(decode(make, GOOD)) == [(FaultKind.CHECKSUM, 0)]
+
+
+def test_a_trigger_is_sent_only_if_asked_for_and_its_echo_is_no_fault():
+    assert DRIVER.prompt(Settings()) is None
+    assert DRIVER.prompt(Settings(trigger=0.5)) == (b"\x55", 0.5, 0.0)
+    items = decode(decoder(trigger=0.5), b"\x55" + GOOD + b"\x55\x55" + GOOD)
+    assert faults(items) == []
