@@ -1,12 +1,9 @@
 """Plants one bug in one module of the agent, and looks whether the simulation finds it.
 
-    python -m tests.simulation.bugs NAME      0: found; 1: not found; 2: the text to be replaced is not there once
-
 A seed that fails has found the bug if it does not fail without it. It runs in a process of its own: the module is
 changed while it is imported, and nothing is written anywhere.
 """
 
-# ruff: noqa: T201 - this is a command, and prints
 from __future__ import annotations
 
 import subprocess
@@ -15,6 +12,8 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
+
+import click
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +104,7 @@ BUGS = {
         "agent.sampler.pipeline",
         "                self._is_well()\n        finally:\n",
         "                self._is_well()\n"
-        "                if len(records) == 6:\n"
+        "                if len(records) == 5:\n"
         "                    records.append(records[-1])\n"
         "        finally:\n",
     ),
@@ -121,6 +120,11 @@ BUGS = {
         "            from dataclasses import replace\n\n"
         "            self._outbox.done(replace(whole, last=whole.last + 1))\n",
         **KILLS,
+    ),
+    "an alarm that stands left out of health": Bug(  # the events are what they ought to be
+        "agent.health",
+        '            "alarms": pipeline.alarms,',
+        '            "alarms": {},',
     ),
 }
 
@@ -166,21 +170,31 @@ def plant(bug: Bug) -> None:
     sys.meta_path.insert(0, _Planting(bug))
 
 
-def main(name: str, known: Path) -> int:
+@click.command(help=__doc__)
+@click.argument("name", type=click.Choice(list(BUGS)), metavar="NAME")
+@click.option("--known", type=click.Path(path_type=Path), help="A folder for what seeds come to without a bug.")
+@click.pass_context
+def main(context: click.Context, name: str, known: Path | None) -> None:
+    """Plant a bug and play seeds until one of them fails."""
+    with TemporaryDirectory() as folder:
+        context.exit(look_for(name, known or Path(folder)))
+
+
+def look_for(name: str, known: Path) -> int:
     """Plant a bug and play seeds until one of them fails; `known` is a folder for what seeds come to without it."""
     bug = BUGS[name]
     plant(bug)
     try:
         from tests.simulation.__main__ import verdict
     except StaleError as error:
-        print(f"the plant {name!r} is stale: {error}")
+        click.echo(f"the plant {name!r} is stale: {error}")
         return STALE
     for count in range(SEEDS):
         one = verdict(bug.first + count * bug.step)
         if one.faults and is_clean(one.seed, known):
-            print(f"found with seed {one.seed}, the {count + 1}. that was tried: {one.faults[0]}")
+            click.echo(f"found with seed {one.seed}, the {count + 1}. that was tried: {one.faults[0]}")
             return FOUND
-    print(f"not found with {SEEDS} seeds")
+    click.echo(f"not found with {SEEDS} seeds")
     return NOT_FOUND
 
 
@@ -194,8 +208,12 @@ def is_clean(seed: int, known: Path) -> bool:
     return verdict.read_text() == "clean"
 
 
+main.epilog = f"""\b
+Exits with {FOUND}: found; {NOT_FOUND}: not found; {STALE}: the text to be replaced is not there once.
+
+\b
+Names:
+""" + "\n".join(f"  {name!r}" for name in BUGS)  # `\\b` keeps click from wrapping what follows
+
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        sys.exit(main(sys.argv[1], Path(sys.argv[2])))
-    with TemporaryDirectory() as folder:
-        sys.exit(main(sys.argv[1], Path(folder)))
+    main()

@@ -13,6 +13,9 @@ def test_a_planted_bug_is_found(name, tmp_path_factory):
     known = tmp_path_factory.getbasetemp().parent / "clean"  # shared by the workers
     known.mkdir(exist_ok=True)
     found = subprocess.run(
-        [sys.executable, "-m", "tests.simulation.bugs", name, known], check=False, capture_output=True, text=True
+        [sys.executable, "-m", "tests.simulation.bugs", name, "--known", known],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert found.returncode == FOUND, found.stdout + found.stderr
