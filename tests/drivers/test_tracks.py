@@ -3,6 +3,8 @@
 from collections import deque
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivers.contract import Fault, FaultKind, Measurement, Reason
 from drivers.tracks import MOST, TrackingDecoder
@@ -192,3 +194,29 @@ def test_more_than_a_beam_can_hold_is_noise_and_not_kept():
     for tick in range(100):
         road.see(tick / 1000, *echo(5.0, 1000.0 * tick))
     assert len(road.tracker._tracks) == MOST
+
+
+echoes = st.tuples(st.floats(-70, 70), st.none() | st.floats(0, 300))
+moments = st.lists(st.tuples(st.floats(0, 5), st.lists(echoes, max_size=5)), max_size=40)
+
+
+@settings(deadline=None, max_examples=150)
+@given(moments=moments, send=st.sampled_from(["vehicles", "echoes"]), needed=st.integers(1, 4))
+def test_whatever_comes_totals_only_grow_each_vehicle_goes_up_once_and_nothing_stays_due(moments, send, needed):
+    road = Road(send=send, echoes=needed, totals=2.0)
+    at = counted = 0
+    for wait, seen in moments:
+        at += wait
+        road.see(at, *[item for speed, distance in seen for item in echo(speed, distance)])
+        total = sum(road.tracker.memory().values())
+        assert total >= counted
+        counted = total
+        due = road.tracker.due()
+        assert due is None or due > at
+    road.until(at + 100)
+    assert road.tracker.due() is None
+    if send == "vehicles":
+        assert len(road.values("vehicle_speed")) == counted
+        assert road.values("targets")[-1:] in ([], [0])
+    assert road.values("vehicles")[-1:] in ([], [counted])
+    assert len(road.tracker._tracks) == 0
