@@ -1,7 +1,7 @@
 # Two commands do everything on a bare Debian with python3 and make:  make demo   and   make test
 PY := .venv/bin
 
-.PHONY: help demo test campaign bench soak kills interop check format messages pages clean
+.PHONY: help demo test campaign bench soak kills interop fuzz check format messages pages clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -34,6 +34,10 @@ soak: ## a day's worth of readings through the real agent in minutes, with outag
 kills: ## SIGKILLs of the real agent at random system calls, judged by what strace saw written; KILLS=1000 SEED=1
 	@./bootstrap.sh test
 	@$(PY)/python -m tests.kills $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+
+fuzz: ## every decoder is fed what atheris thinks of, on x86-64: SECONDS=240 NAMES="nmea vantage"
+	@./bootstrap.sh fuzz
+	@$(PY)/python -m tests.drivers.fuzz --seconds $(or $(SECONDS),240) $(NAMES)
 
 check: ## lint, format, types and the arrows between the folders
 	@./bootstrap.sh test

@@ -2,6 +2,7 @@
 # Sets up all that the project needs on a bare Debian or Raspberry Pi OS: called by make, harmless to call again.
 #   bootstrap.sh demo     a .venv that runs `roadside demo`
 #   bootstrap.sh test     the same, and what the tests and checks need (Debian's mosquitto, strace, and for root a container)
+#   bootstrap.sh fuzz     the same as for the demo, and atheris
 # Debian packages are installed through apt-get as root or with passwordless sudo; otherwise the one command to run is named.
 set -eu
 cd "$(dirname "$0")"
@@ -46,6 +47,7 @@ fi
 
 extras=demo
 [ "$purpose" = test ] && extras=demo,test,check
+[ "$purpose" = fuzz ] && extras=demo,test,fuzz
 stamp=.venv/installed-$purpose
 wanted=$(cat pyproject.toml constraints.txt bootstrap.sh | sha256sum; python3 --version)
 [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && exit 0
