@@ -30,7 +30,7 @@ def check(
     client = _("{what} is already used by {place}: the broker would close one for the other")
     _once(_pins(document), _("GPIO {what} is already used by {place}"), problems)
     _once(_paths(document), shared, problems)
-    _once(_addresses(devices), _("{what} is already used on this port by {place}"), problems)
+    _check_addresses(devices, problems)
     _once(_clients(uplinks), client, problems)
     _check_buses(ports, devices, problems)
     for name, device in devices.items():
@@ -90,20 +90,28 @@ def _clients(uplinks: Mapping[str, Uplink]) -> Iterator[_Use]:
             yield _Use(what, _("client id '{id}'").format(id=uplink.client_id), ("uplinks", name))
 
 
-def _addresses(devices: Mapping[str, Device]) -> Iterator[_Use]:
-    """Yield who answers to what address; the inputs and outputs of one module share its address."""
+def _check_addresses(devices: Mapping[str, Device], problems: Problems) -> None:
+    """An address belongs to one device of a line; the inputs or outputs of one module share that of the module."""
+    text = _("{what} is already used on this port by {place}")
+    first: dict[Hashable, tuple[KeyPath, object]] = {}
+    parts: list[_Use] = []
     for name, device in devices.items():
         if device.bus is None or not hasattr(device.settings, "address"):
             continue
         address = device.settings.address or FIRST_MODBUS_ADDRESS
-        path: KeyPath = ("devices", name, "address")
+        what = _("address {address}").format(address=address)
         part = next((key for key in ("relay", "channel") if hasattr(device.settings, key)), None)
-        if part is None:
-            yield _Use((device.bus, address), _("address {address}").format(address=address), path)
+        path: KeyPath = ("devices", name, "address")
+        module = part and (device.driver.name, device.driver.profile)
+        other, its_module = first.setdefault((device.bus, address), (path, module))
+        if part is None or module != its_module:
+            if other != path:
+                problems.add(path, text.format(what=what, place=problems.source.place(other)))
             continue
         number = getattr(device.settings, part)
-        whole = _("address {address}, {part} {number}").format(address=address, part=part, number=number)
-        yield _Use((device.bus, address, number), whole, ("devices", name, part))
+        what = _("address {address}, {part} {number}").format(address=address, part=part, number=number)
+        parts.append(_Use((device.bus, address, number), what, ("devices", name, part)))
+    _once(parts, text, problems)
 
 
 def _check_filter(

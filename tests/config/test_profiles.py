@@ -144,6 +144,16 @@ def test_the_relays_of_a_board_share_its_address():
     assert "devices.r-2.relay: address 1, relay 3 is already used on this port by devices.r-1.relay (line 10)" in said
 
 
+def test_two_modules_have_two_addresses(profile):
+    relay = '[devices.r-1]\ndriver = "relay8"\nport = "rs485"\nrelay = 2\n'
+    level = '[devices.l-1]\ndriver = "waveshare_analog"\nport = "rs485"\n'
+    for other in (level, named(profile)):
+        text = SMALL + BUS.replace("ttyUSB0", 'ttyUSB0"\nline = "9600 8N1') + relay + other
+        (said,) = problems(text)
+        assert "address: address 1 is already used on this port by devices.r-1.address" in said
+        load(text + "address = 2\n")
+
+
 def test_devices_of_different_speeds_need_one_line(profile):
     mixed = SMALL + BUS + named(profile) + named("sdm120", "m-2", address=2)
     assert "needs 'line', because its devices differ (m-1: 9600 8E1, m-2: 2400 8N1)" in problems(mixed)[0]
