@@ -49,7 +49,7 @@ class SimulatedBroker:
         if self.down is not None:
             raise LinkError(self.down, "the line is down")
         if self.former is not None:
-            self.former.give_way()
+            self.former.give_way()  # MQTT 5, section 3.1.4
         link = self.link = self.former = SimulatedLink(self)
         self.universe.tell("connected")
         try:
@@ -122,7 +122,9 @@ class SimulatedLink:
 
     def _arrive(self, number: int, topic: str, payload: bytes, sent: int, future: asyncio.Future[int]) -> None:
         broker = self._broker
-        if broker.deaf or (self._deliverable is not None and number > self._deliverable):
+        if broker.deaf:
+            self.give_way()  # what is lost on a line holds up all that is behind it
+        if self._deliverable is not None and number > self._deliverable:
             return
         self._arrived = number
         name = topic.rpartition("/")[2]
@@ -186,7 +188,7 @@ class SimulatedLink:
         self._waiting.clear()
 
     def give_way(self) -> None:
-        """Another link has taken its place: nothing comes from this one any more (MQTT 5, section 3.1.4)."""
+        """Deliver nothing more of it."""
         self._deliverable = self._arrived
 
     def hang_up(self) -> None:
