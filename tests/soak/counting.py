@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from hil.wires.wire import Wire
 
 DISTANCES = range(30, 4500)  # millimetres: all that the sensor can say
-CONCENTRATIONS = range(5000)  # ug/m3
+CONCENTRATIONS = range(1, 5000)  # ug/m3; nothing but zeros is what a sensor says whose fan does not run yet
 PLACES = range(10_000)
 
 
 class Plantower(Talker):
-    """Air that gets denser by 1 ug/m3 a report, and is clean again at the end."""
+    """Air that gets denser by 1 ug/m3 a report, and is nearly clean again at the end."""
 
     def __init__(self, name: str, wire: Wire, chance: random.Random, *, every: float) -> None:
         super().__init__(name, wire, chance, every=every)
@@ -35,7 +35,7 @@ class Plantower(Talker):
         """Report the same concentration of all sizes."""
         count = next(self._counts)
         said = tuple(Said(quantity, count, 1) for quantity in ("pm1", "pm2_5", "pm10"))
-        return [Frame(plantower.frame([count] * 6 + [0] * 6), said)]
+        return [Frame(plantower.packed([count] * 6 + [1] * 3), said)]  # as a PMS3003: without counts
 
 
 class A02yyuw(Talker):
