@@ -36,11 +36,6 @@ def packed(words: Sequence[int]) -> bytes:
     return body + struct.pack(">H", sum(body))
 
 
-def frame(words: Sequence[int], *, version: int = VERSION, error: int = 0) -> bytes:
-    """Return the frame of twelve data words; the thirteenth is version and error code."""
-    return packed([*words, version << 8 | error])
-
-
 class Plantower(Talker):
     """A sensor in slowly changing air; `error` may be set."""
 

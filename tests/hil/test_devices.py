@@ -48,7 +48,7 @@ READ_VOLTAGE = bytes.fromhex("01 04 00 00 00 02 71 CB")
 
 
 def test_a_plantower_frame_is_the_recorded_one():
-    assert plantower.frame([0, 8, 8, 0, 8, 8, 210, 70, 45, 30, 0, 0]) == PMS
+    assert plantower.packed([0, 8, 8, 0, 8, 8, 210, 70, 45, 30, 0, 0, 0x9700]) == PMS
 
 
 def test_a_plantower_says_the_words_for_air_and_not_the_factory_ones(tape, chance):
