@@ -22,6 +22,7 @@ from drivers.wiring import GND, RXD, TXD, V5
 LONGEST = 512  # bytes of a line with nine reports
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
 BLANK = ("", ",")  # what BL, BS and BC report when nothing moves
+SPEEDS = ("speed", "DetectedObjectVelocity")  # in JSON: of each report, or of an object that was seen twice (ON)
 MOST_FIELDS = 3  # time, magnitude, speed; the last two or the last alone
 ECHO = ("vehicle_toward", "vehicle_snr")
 FACTORS = {"m/s": 1.0, "cm/s": 0.01, "ft/s": 0.3048, "km/h": 1 / 3.6, "mph": 0.44704}  # m/s
@@ -93,10 +94,10 @@ class Reader:
         said = document.get("Units", document.get("unit"))
         if isinstance(said, str) and said in UNITS:
             self._factor = FACTORS[UNITS[said]]
-        if "speed" in document:
-            speeds, magnitudes = (
-                [number(one) for one in listed(document.get(key, []))] for key in ("speed", "magnitude")
-            )
+        key = next((key for key in SPEEDS if key in document), None)
+        if key is not None:
+            speeds = [number(one) for one in listed(document[key])]
+            magnitudes = [number(one) for one in listed(document.get("magnitude", []))]
             yield from self._reports(speeds, magnitudes, listed(document.get("direction", [])))
 
     def _reports(self, speeds: list[float], magnitudes: list[float], directions: list[object]) -> Iterator[Measurement]:
@@ -162,15 +163,16 @@ DRIVER = ListeningDriver(
     faults=FAULTS,
     wiring=(
         Wire(N_("USB"), N_("a USB socket of the Pi; or the wires below")),
-        Wire(N_("9, 5 V"), V5),
-        Wire(N_("10, GND"), GND),
-        Wire(N_("7, TxD"), RXD, N_("3.3 V levels, no divider needed")),
-        Wire(N_("6, RxD"), TXD, N_("only to set it up")),
+        Wire(N_("5 V"), V5),
+        Wire(N_("GND"), GND),
+        Wire(N_("TxD"), RXD, N_("3.3 V levels, no divider needed")),
+        Wire(N_("RxD"), TXD, N_("only to set it up")),
     ),
     notes=(
         N_("Set the unit here as in the sensor (US is mph, UK km/h, UM m/s; A! keeps it), or let it tell with OU"),
         N_("BZ lets it report zeros while nothing moves: then its silence is noticed within silent_after"),
         N_("More than one report at a time (O2 to O9) only with JSON (OJ); never BT, which reports times like speeds"),
+        N_("With ON it reports objects, not echoes: set echoes to 1"),
         N_("It measures no distance: vehicles in the beam together, the same way and as fast, count as one"),
     ),
     source="OmniPreSense UM-003 and AN-010: m/s, 19200 8N1 when new",

@@ -103,7 +103,7 @@ DRIVER = ListeningDriver(
     wiring=(
         Wire(N_("red, 5 V"), V5),
         Wire(N_("black, GND"), GND),
-        Wire(N_("green, TXD"), RXD, N_("3.3 V levels, no divider needed")),
+        Wire(N_("green or blue, TXD"), RXD, N_("3.3 V levels, no divider needed")),
         Wire(N_("white, RXD"), TXD, N_("only to set it up")),
     ),
     notes=(
