@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from multiprocessing import Pool
 from typing import NamedTuple
 
@@ -88,30 +90,34 @@ def replay(seed: int, lines: int) -> int:
 
 
 def campaign(seeds: range) -> int:
-    """Play all of them on both cores."""
+    """Play all of them on both cores; an interruption (SIGINT) ends it with what came so far."""
     began = time.monotonic()
-    failed, measured, simulated = 0, 0, 0.0
+    count, failed, measured, simulated = 0, 0, 0, 0.0
     reached: Counter[str] = Counter()
-    with Pool(CORES) as pool:
-        for count, one in enumerate(pool.imap_unordered(verdict, seeds), 1):  # a week takes longer than many of an hour
-            measured += one.measured
-            simulated += one.seconds
-            reached.update(one.reached)
-            if one.faults:
-                failed += 1
-                more = f" (and {len(one.faults) - 1} more)" if len(one.faults) > 1 else ""
-                print(f"seed {one.seed}: {one.faults[0][:300]}{more}")
-                print(f"    python -m tests.simulation --seed {one.seed} --verbose", flush=True)
-            if count % PROGRESS == 0:
-                print(f"{count} of {len(seeds)}, {failed} failed; {simulated / 86_400:.1f} simulated days", flush=True)
+    with Pool(CORES, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+        verdicts = pool.imap(verdict, seeds)  # in their order, so that so many seeds are the first ones
+        with suppress(KeyboardInterrupt):
+            for count, one in enumerate(verdicts, 1):
+                measured += one.measured
+                simulated += one.seconds
+                reached.update(one.reached)
+                if one.faults:
+                    failed += 1
+                    more = f" (and {len(one.faults) - 1} more)" if len(one.faults) > 1 else ""
+                    print(f"seed {one.seed}: {one.faults[0][:300]}{more}")
+                    print(f"    python -m tests.simulation --seed {one.seed} --verbose", flush=True)
+                if count % PROGRESS == 0:
+                    print(
+                        f"{count} of {len(seeds)}, {failed} failed; {simulated / 86_400:.1f} simulated days", flush=True
+                    )
     took = time.monotonic() - began
     print(
-        f"{len(seeds)} seeds ({seeds.start} to {seeds.stop - 1}), {failed} failed; "
+        f"{count} of {len(seeds)} seeds (from {seeds.start}), {failed} failed; "
         f"{measured} measurements in {simulated / 86_400:.1f} simulated days, "
-        f"{took:.0f} s ({took / len(seeds):.2f} s a seed)"
+        f"{took:.0f} s ({took / max(1, count):.2f} s a seed)"
     )
-    for what, count in sorted(reached.items()):
-        print(f"{count:6} seeds: {what}")
+    for what, times in sorted(reached.items()):
+        print(f"{times:6} seeds: {what}")
     return failed > 0
 
 
