@@ -39,7 +39,7 @@ Totals = Annotated[
 ]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Track:
     """One vehicle in sight. Its speed is positive when it comes nearer."""
 
