@@ -18,6 +18,7 @@ from drivers.wiring import GND, OPEN, RXD
 
 LAST = re.compile(rb"Checksum\t(.)", re.DOTALL)  # whatever the byte is: a line end or a colon, too
 FIELD = re.compile(rb"([A-Za-z0-9_#]{1,9})\t([ -~]{0,33})")  # longest label and value: "frame format"
+BEGUN = re.compile(rb"[A-Za-z0-9_#]{1,9}\t")
 HEX = re.compile(rb":[0-9A-Fa-f]*\n")
 BEFORE = re.compile(rb"(:[0-9A-Fa-f]*\n|[\r\n])*")  # what may stand in front of the first label and is no noise
 LIMIT = 2048  # bytes without the end of a block; one has at most 22 lines, of at most 45 bytes
@@ -158,7 +159,7 @@ class Decoder:
         """Take the end of a recording: a block that lacks its end is none."""
         start = lead(self._buffer)
         rest = bytes(self._buffer[start:])
-        kind = FaultKind.TRUNCATED if b"\t" in rest else FaultKind.GARBAGE
+        kind = FaultKind.TRUNCATED if BEGUN.search(rest) else FaultKind.GARBAGE
         items: list[Item] = [Fault(kind, self._offset + start, f"{len(rest)} B")] if rest else []
         self._drop(len(self._buffer))
         return items
@@ -173,7 +174,7 @@ class Decoder:
             return [Fault(FaultKind.CHECKSUM, start, f"{len(raw) + 1} B")]
         items: list[Item] = []
         if not clean:
-            kind = FaultKind.TRUNCATED if fields(before)[0] else FaultKind.GARBAGE
+            kind = FaultKind.TRUNCATED if BEGUN.search(before) else FaultKind.GARBAGE
             items.append(Fault(kind, start, f"{len(before)} B in front of a block"))
         for label, value in block:
             try:
