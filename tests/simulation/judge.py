@@ -95,8 +95,10 @@ def _numbers(play: Play) -> Iterator[str]:
                 last = min(last, account.lost_from - 1)
             for gap in known.gaps(1, last):
                 yield f"{broker.name}: {series.epoch} {series.stream}: {gap} neither came nor are accounted for"
+    if any(spell.how == "read" for spell in play.card_spells):
+        return
     for one in play.city.records.values():
-        if one.fields["n"] == "damaged":  # nothing here damages what had reached the card
+        if one.fields["n"] == "damaged":  # nothing here damages what had reached the card and can be read
             yield f"the ledger speaks of damage: {one.fields}"
 
 
