@@ -35,20 +35,26 @@ class Settings:
     quantity: Annotated[
         str, Help(N_("What is measured, such as 'water_level'; nothing but the current unless given"))
     ] = CURRENT
-    low: Annotated[float, Help(N_("What 4 mA mean, in the unit of the quantity"))] = LOWEST
-    high: Annotated[float, Help(N_("What 20 mA mean"))] = LOWEST + SPAN
+    low: Annotated[float, Help(N_("What 4 mA mean, in the unit of the quantity"))] = 0.0
+    high: Annotated[float | None, Help(N_("What 20 mA mean, in the unit of the quantity"))] = None
     unit: Annotated[str, Help(N_("Unit of a quantity that the table of quantities does not have"))] = ""
     register: Register = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME, self.quantity):
-            raise ValueError("quantity: " + N_("a quantity is made of lower-case letters, digits and '_'"))
+            raise ValueError("quantity: is made of lower-case letters, digits and '_'")
+        if self.quantity != CURRENT and self.high is None:
+            raise ValueError("high: is missing: it says what 20 mA mean")
+        if self.quantity == CURRENT and self.high is not None:
+            raise ValueError("quantity: is missing: it says what 4 to 20 mA mean")
         if self.low == self.high:
-            raise ValueError("high: " + N_("cannot be the same as 'low': every value would be the same"))
+            raise ValueError("high: cannot be the same as 'low': every value would be the same")
 
 
 def quantities(settings: Settings) -> Mapping[str, str]:
     """Return the units of the current and of what it means."""
+    if settings.high is None:
+        return {CURRENT: "mA"}
     known = QUANTITIES.get(settings.quantity)
     return {CURRENT: "mA", settings.quantity: settings.unit if known is None else known.unit}
 
@@ -56,7 +62,7 @@ def quantities(settings: Settings) -> Mapping[str, str]:
 def judged(settings: Settings, current: float) -> list[Measurement]:
     """Return a current in milliamperes and what it means."""
     measured = [Measurement(CURRENT, current)]
-    if settings.quantity == CURRENT:
+    if settings.high is None:
         return measured
     if current <= BROKEN:
         return [*measured, Measurement(settings.quantity, None, Reason.BROKEN_WIRE)]

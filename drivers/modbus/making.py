@@ -52,6 +52,7 @@ def driver_of(name: str, profile: Profile, *, settings: type[Any] | None = None)
         "wiring": tuple(Wire(wire.pin, PLACES[wire.to]) for wire in profile.wiring) or RS485,
         "notes": profile.notes if profile.wiring else (*profile.notes, TERMINATION),
         "source": profile.source,
+        "alarms": profile.alarms,
         "profile": profile,
     }
     if profile.outputs is not None:

@@ -39,6 +39,10 @@ def mistakes(profile: Profile) -> Iterator[Mistake]:
             text = N_("register {register} already belongs to '{quantity}'")
             path = ("values", other, "register")
             yield Mistake(path, text, {"register": second.register, "quantity": one})
+    for index, quantity in enumerate(profile.alarms):
+        value = profile.values.get(quantity)
+        if value is None or (value.true is None and value.type != "bit"):
+            yield Mistake(("alarms", index), N_("is no quantity of 'values' that is true or false"), {})
     if given != ["values"]:
         return
     yield from _of_groups(profile)

@@ -111,6 +111,7 @@ class Profile:
     every: Annotated[float, Interval(ge=0.1, le=86_400), Help(N_("Seconds between polls unless configured"))] = 10.0
     within: Annotated[float, Interval(ge=0.02, le=10), Help(N_("Seconds in which the whole reply comes"))] = 0.5
     values: Annotated[Mapping[str, Value], Help(N_("What a meter measures, by quantity"))] = field(default_factory=dict)
+    alarms: Annotated[tuple[str, ...], Help(N_("Which of them, if they are true, are alarms in themselves"))] = ()
     groups: Annotated[
         tuple[Group, ...], Help(N_("What is read at once; each run of adjacent registers unless given"))
     ] = ()

@@ -135,13 +135,15 @@ def test_a_current_means_a_level_or_a_fault(microamperes, level):
 def test_a_quantity_of_ones_own_brings_its_unit():
     driver = registry.load("waveshare_analog")
     assert driver.quantities(Loop()) == {"loop_current": "mA"}
-    assert driver.quantities(Loop(quantity="tank", unit="l")) == {"loop_current": "mA", "tank": "l"}
-    assert driver.quantities(Loop(quantity="water_level"))["water_level"] == "m"
+    assert driver.quantities(Loop(quantity="tank", unit="l", high=90)) == {"loop_current": "mA", "tank": "l"}
+    assert driver.quantities(Loop(quantity="water_level", high=8))["water_level"] == "m"
 
 
 def test_a_scale_that_maps_everything_to_one_value_is_refused():
     with pytest.raises(ValueError, match=r"^high: "):
         Loop(quantity="water_level", low=1, high=1)
+    with pytest.raises(ValueError, match=r"^high: is missing"):
+        Loop(quantity="water_level")
 
 
 # --- outputs -------------------------------------------------------------------------------------------------------
@@ -226,6 +228,7 @@ def test_a_profile_of_ones_own_is_a_meter_like_any_other(tmp_path):
         (OWN + "volts = { register = 2 }", "did you mean"),
         (OWN + 'current = { register = 0, type = "u32" }', "register 1 already belongs|already belongs to 'voltage'"),
         (OWN.replace("0.1", "0"), "cannot be 0"),
+        ('alarms = ["voltage"]\n' + OWN, "true or false"),
         ("wrong = 1\n" + OWN, "wrong"),
         ('line = "9600"\n' + OWN, "9600 8N1"),
         ("groups = [{ first = 5, count = 2 }]\n" + OWN, "in no group"),
