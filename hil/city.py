@@ -100,7 +100,17 @@ class City:
         return sum((*key, number) not in known for key, last in highest.items() for number in range(1, last))
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Wait until a condition holds; it is looked at whenever something arrives."""
+        """Wait until a condition holds; it is looked at whenever something arrives. Raises what ended the listening."""
+        waiting = asyncio.create_task(self._wait(condition))
+        try:
+            await asyncio.wait({waiting, *filter(None, [self._task])}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done() and self._task is not None:
+                await self._task
+            await waiting
+        finally:
+            waiting.cancel()
+
+    async def _wait(self, condition: Callable[[], object]) -> None:
         async with self._news:
             await self._news.wait_for(lambda: bool(condition()))
 

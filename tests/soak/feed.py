@@ -37,6 +37,8 @@ class Feed:
         self._cabinet = cabinet
         self._ratio = ratio
         self._paused: set[Pty] = set()
+        self._flows = asyncio.Event()
+        self._flows.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -49,6 +51,15 @@ class Feed:
             yield
             for task in tasks:
                 task.cancel()
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Have the devices hold their breath while the context lasts."""
+        self._flows.clear()
+        try:
+            yield
+        finally:
+            self._flows.set()
 
     async def unplug(self, wire: Pty) -> None:
         """Unplug a wire when all that was written to it has been read: what is on its way nobody can account for."""
@@ -64,7 +75,7 @@ class Feed:
     async def _speak(self, device: Talker, wire: Pty, every: float) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
-        while True:
+        while await self._flows.wait():
             now = loop.time()
             due = max(due, now - BEHIND)
             while due <= now and wire not in self._paused and wire.unread() < HELD:
