@@ -13,6 +13,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from tests.drivers.truths import CORPUS, MOST_KEPT, judge, kept
@@ -24,13 +25,13 @@ ONE = "--one"
 
 def main() -> int:
     """Fuzz all drivers, or those named, one after the other; returns how many were broken."""
-    from tests.drivers.recordings import names
+    from tests.drivers.recordings import serial_names
 
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("names", nargs="*", default=[])
     arguments.add_argument("--seconds", type=float, default=240.0, help="for all of them together")
     given = arguments.parse_args()
-    wanted = given.names or names()
+    wanted = given.names or serial_names()
     share = max(1, round(given.seconds / len(wanted)))
     broken = 0
     for name in wanted:
@@ -40,6 +41,8 @@ def main() -> int:
         said = done.stderr.decode(errors="replace")
         tries = next((line.split()[-1] for line in said.splitlines() if "number_of_executed_units" in line), "?")
         print(f"{name:<18} {share:4d} s {tries:>9} inputs  {'ok' if done.returncode == 0 else 'BROKEN'}", flush=True)  # noqa: T201
+        with suppress(OSError):  # it is not empty, or it is not there
+            (CORPUS / name).rmdir()
         if done.returncode:
             broken += 1
             print(said[-4000:], flush=True)  # noqa: T201

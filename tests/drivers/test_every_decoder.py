@@ -6,12 +6,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agent import decoding
 from drivers import registry
-from drivers.contract import FaultKind, InputDriver, Measurement
-from tests.drivers.recordings import names, recordings
-from tests.drivers.truths import CORPUS, MOST_KEPT, judge, kept
+from drivers.contract import Fault, FaultKind, InputDriver, Measurement
+from tests.drivers.recordings import names, recordings, serial_names
+from tests.drivers.truths import CORPUS, MOST_KEPT, judge, judge_items, kept
 
-SERIAL = [name for name in names() if not isinstance(registry.load(name), InputDriver)]
+SERIAL = serial_names()
+GPIO = [name for name in sorted(registry.TABLE) if isinstance(registry.load(name), InputDriver)]
 EXAMPLES = 15  # each device, each test; `make fuzz` takes minutes
 LONGEST = 400  # bytes of a recording that is good for making noise of
 unhurried = settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
@@ -107,6 +109,27 @@ def test_a_flood_is_not_kept(name):
 def test_what_was_found_once_is_not_found_again(path):
     recording = recordings(path.parent.name)[0]
     judge(recording, path.read_bytes())
+
+
+@pytest.mark.parametrize("name", GPIO)
+@unhurried
+@given(
+    first=st.booleans(),
+    edges=st.lists(st.tuples(st.floats(0, 400), st.booleans()), max_size=30),
+    after=st.floats(0, 2000),
+)
+def test_any_edges_make_what_the_driver_says_of_itself(name, first, edges, after):
+    driver = registry.load(name)
+    settings = decoding.settings(driver, {})
+    trace, at = [f"0:{first:d}"], 0.0
+    for pause, level in edges:
+        at += pause
+        trace.append(f"{at:.3f}:{level:d}")
+    decoder = decoding.decoder(driver, settings, played_on=after)
+    items = [*decoder.feed(" ".join(trace).encode()), *decoder.end()]
+    values = [item for item in items if not isinstance(item, Fault)]
+    judge_items(driver, settings, values, 0)
+    assert {item.kind for item in items if isinstance(item, Fault)} <= set(driver.faults)
 
 
 def test_each_line_of_a_recording_is_json():

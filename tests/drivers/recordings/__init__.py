@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from agent import decoding
 from agent.notations import Hex
 from drivers import registry
+from drivers.contract import InputDriver
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,6 +59,11 @@ class Recording(NamedTuple):
 def names() -> list[str]:
     """Return the drivers that have recordings."""
     return sorted(path.stem for path in FOLDER.glob("*.txt"))
+
+
+def serial_names() -> list[str]:
+    """Return those of them that are at a serial line, and read bytes."""
+    return [name for name in names() if not isinstance(registry.load(name), InputDriver)]
 
 
 def recordings(name: str) -> list[Recording]:
