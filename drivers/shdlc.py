@@ -33,7 +33,7 @@ def framed(body: bytes) -> bytes:
 
 def unescape(data: bytes) -> bytes:
     """Return what was meant, in one pass: 7D 5D 31 are the two bytes 7D 31, and not 11."""
-    return ESCAPE.sub(lambda found: MEANT[found[0]], data)
+    return ESCAPE.sub(lambda found: MEANT[found[0]], data) if b"\x7d" in data else data
 
 
 class ShdlcDecoder:
