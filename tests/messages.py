@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import tomllib
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[1]
+PROFILES = ROOT / "drivers/profiles"  # of Modbus devices: their notes are read by technicians too
 FOLDERS = ("agent", "drivers", "hil")
 PO = ROOT / "agent/locale/th/LC_MESSAGES/roadside.po"
 MO = PO.with_suffix(".mo")
@@ -77,6 +79,9 @@ def gathered() -> Catalog:
     for folder in FOLDERS:
         for file, line, message, _comments, _context in extract_from_dir(ROOT / folder, keywords=KEYWORDS):
             catalog.add(message, locations=[(f"{folder}/{file}", line)])
+    for path in sorted(PROFILES.glob("*.toml")):
+        for note in tomllib.loads(path.read_text("utf-8")).get("notes", ()):
+            catalog.add(note, locations=[(str(path.relative_to(ROOT)), 1)])
     for message in CLICK:
         catalog.add(message)
     return catalog

@@ -40,8 +40,8 @@ def mistakes(profile: Profile) -> Iterator[Mistake]:
             path = ("values", other, "register")
             yield Mistake(path, text, {"register": second.register, "quantity": one})
     for index, quantity in enumerate(profile.alarms):
-        value = profile.values.get(quantity)
-        if value is None or (value.true is None and value.type != "bit"):
+        watched = profile.values.get(quantity)
+        if watched is None or (watched.true is None and watched.type != "bit"):
             yield Mistake(("alarms", index), N_("is no quantity of 'values' that is true or false"), {})
     if given != ["values"]:
         return
