@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 import io
-import tomllib
 import sys
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
