@@ -14,6 +14,7 @@ from agent.config.hints import hints, least
 from agent.config.problems import ConfigError, Problems, Source
 from agent.i18n import _
 from agent.notations import Word, Words
+from drivers import registry
 from drivers.contract import BusOutputDriver, Fault, InputDriver, ListeningDriver, Measurement, PollingDriver
 from drivers.quantities import QUANTITIES
 from drivers.settings import Pin
@@ -52,6 +53,12 @@ def settings(driver: Driver, given: Mapping[str, str]) -> Any:  # noqa: ANN401 -
     problems = Problems(source)
     unfit = [problem for key, value in given.items() if (problem := override(pins, source, key, value))]
     source.overrides.add(())  # nothing is from a file
+    if driver.name == registry.BY_PROFILE and "profile" in given:
+        from agent.config.load import check_profile
+        from drivers.modbus.reading import is_path
+
+        if is_path(given["profile"]):
+            check_profile(given["profile"])
     made = read(driver.settings, pins, (), problems)
     if made is None or unfit:
         raise ConfigError([*problems.found.values(), *unfit])

@@ -42,6 +42,13 @@ def test_the_profile_reads_the_example_of_the_manual(tmp_path):
     assert values == pytest.approx({"voltage": 235.35, "current": 110.2, "frequency": 50.012}, abs=0.005)
 
 
+def test_a_mistake_in_it_is_told_with_its_line(tmp_path):
+    path = written(tmp_path, PROFILE.replace("voltage", "volts"))
+    told = roadside("decode", "modbus", "--set", f"profile={path}", "/dev/null")
+    assert (told.returncode, told.stdout) == (78, "")
+    assert told.stderr.startswith(f"{path}:8: values.volts: is no quantity that is known; did you mean 'voltage'?")
+
+
 def test_the_configuration_is_right(tmp_path):
     path = written(tmp_path, PROFILE)
     devices = load(SMALL + DEVICE.replace("/etc/roadside/f144.toml", path)).devices

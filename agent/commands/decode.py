@@ -9,7 +9,7 @@ import click
 
 from agent import decoding
 from agent.commands import INVALID_CONFIGURATION, pairs
-from agent.config.problems import ConfigError, printable
+from agent.config.problems import OVERRIDE, ConfigError, printable
 from agent.i18n import _
 from agent.notations import Escaped, Hex, NotationError, Raw
 from drivers import registry
@@ -18,6 +18,7 @@ from drivers.contract import InputDriver
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from agent.config.problems import Problem
     from agent.notations import Notation
     from drivers.contract import Decoder, Item
 
@@ -60,8 +61,7 @@ def command(name: str, file: str, given: Mapping[str, str], notation: str | None
 
         return _fail(INVALID_CONFIGURATION, unknown_driver(name))
     except ConfigError as error:
-        texts = [f"--set {problem.key}: {problem.text}" if problem.key else problem.text for problem in error.problems]
-        return _fail(INVALID_CONFIGURATION, *texts)
+        return _fail(INVALID_CONFIGURATION, *map(_told, error.problems))
     except (registry.DriverError, decoding.NothingToDecodeError) as error:
         return _fail(INVALID_CONFIGURATION, str(error))
     if notation and isinstance(driver, InputDriver):
@@ -95,6 +95,12 @@ def _pieces(file: str) -> Iterator[bytes]:
     except OSError as error:
         text = _("{file} cannot be read: {error}").format(file=file, error=error.strerror)
         raise click.ClickException(text) from None
+
+
+def _told(problem: Problem) -> str:
+    if problem.place != OVERRIDE:  # in a file that a setting names
+        return str(problem)
+    return f"--set {problem.key}: {problem.text}" if problem.key else problem.text
 
 
 def _fail(status: int, *texts: str) -> int:

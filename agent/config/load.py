@@ -86,6 +86,11 @@ def build(
     return config
 
 
+def check_profile(path: str) -> None:
+    """Check a Modbus profile by itself; raises ConfigError with all that is wrong with it."""
+    Profiles(read_file, _parse).read(path)
+
+
 def _names(document: object, path: KeyPath = ()) -> dict[KeyPath, str]:
     """Return the names of tables in lists: a list's position says little to whoever reads a message."""
     names: dict[KeyPath, str] = {}

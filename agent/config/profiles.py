@@ -41,7 +41,7 @@ class Profiles:
 
         `path` is the key that names it.
         """
-        if "/" not in name_or_path:
+        if not reading.is_path(name_or_path):
             if name_or_path in reading.shipped():
                 return own.driver_by(reading.read(name_or_path))
             text = _("{value} is not a profile; write the whole path of a file, or one of {names}")
@@ -57,6 +57,14 @@ class Profiles:
             problems.add(path, _("the profile {path} cannot be used").format(path=name_or_path))
             return None
         return own.driver_by(profile)
+
+    def read(self, path: str) -> Profile:
+        """Return the profile of a file; raises ConfigError with all that is wrong with it."""
+        problems = Problems(Source(path, ""))
+        profile = self._read(path, problems)
+        if profile is None:
+            raise ConfigError(problems.elsewhere)
+        return profile
 
     def _read(self, path: str, problems: Problems) -> Profile | None:
         try:

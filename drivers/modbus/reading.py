@@ -26,17 +26,22 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
 
 
+def is_path(name_or_path: str) -> bool:
+    """Tell the path of a file from the name of a shipped profile."""
+    return "/" in name_or_path or name_or_path.endswith(SUFFIX)
+
+
 @cache
 def read(name_or_path: str) -> Profile:
     """Return a profile that Roadside brings along, or that of a file; raises ProfileError."""
-    path = Path(name_or_path) if "/" in name_or_path else FOLDER / f"{name_or_path}{SUFFIX}"
+    path = Path(name_or_path) if is_path(name_or_path) else FOLDER / f"{name_or_path}{SUFFIX}"
     try:
         return made(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        if "/" in name_or_path:
+        if is_path(name_or_path):
             raise ProfileError(f"{path}: there is no such file") from None
         raise ProfileError(f"{name_or_path!r} is no profile; known: {', '.join(shipped())}") from None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # of whatever shape it is
         raise ProfileError(f"{path}: {error}; `roadside check` says where") from error
 
 

@@ -1,14 +1,20 @@
 """Modbus profiles of a technician's own: checked with the configuration that names them, and kept with it."""
 
+import dataclasses
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent.config import ready
 from agent.config.choosing import choose
 from agent.config.load import load
-from agent.config.problems import ConfigError
+from agent.config.problems import ConfigError, Problems, Source
+from agent.config.profiles import Profiles
 from agent.host.disk import Folder
 from drivers.contract import BusOutputDriver, PollingDriver, SerialLine
 from drivers.modbus import reading
+from drivers.modbus.profile import Profile
 from tests.config.test_load import SMALL
 
 METER = """\
@@ -121,6 +127,34 @@ def test_what_the_quick_reader_makes_of_a_file_is_what_the_strict_one_makes(tmp_
         copy.write_text((reading.FOLDER / f"{name}.toml").read_text())
         device = load(SMALL + BUS + named(copy)).devices["m-1"]
         assert device.driver.profile == reading.read(name), name
+
+
+SCALARS = st.one_of(
+    st.booleans(), st.integers(-5, 70_000), st.floats(allow_nan=False), st.sampled_from(["u16", "f32", "A", "x", ""])
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["register", "type", "count", "first", "voltage", "x"]), inner, max_size=3),
+    ),
+    max_leaves=6,
+)
+KEYS = st.sampled_from([each.name for each in dataclasses.fields(Profile)] + ["x"])
+GOOD = {"title": "T", "values": {"voltage": {"register": 1}}}
+
+
+@settings(deadline=None, max_examples=150)
+@given(changed=st.dictionaries(KEYS, VALUES, max_size=3))
+def test_whatever_stands_in_a_file_is_a_profile_or_a_mistake_and_both_readers_agree_on_a_profile(changed):
+    document = {**GOOD, **changed}
+    problems = Problems(Source("p.toml", ""))
+    strict = Profiles(lambda _: Source("p.toml", ""), lambda _: document).driver("/p.toml", ("profile",), problems)
+    if strict is None:
+        assert problems.elsewhere
+        assert all(str(problem).startswith("p.toml:") for problem in problems.elsewhere)
+    else:
+        assert reading.made(document) == strict.profile
 
 
 # --- devices that share a line -------------------------------------------------------------------------------------
