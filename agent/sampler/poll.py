@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from agent.seams import Clock
     from drivers.contract import Answer, Ask, Item, Poll, PollingDriver, SerialLine, SerialPort, SerialPorts
 
-BITS_A_BYTE = 10
 GAP = 3.5  # characters of silence between two telegrams (Modbus over serial line V1.02, section 2.5.1.1)
 SHORTEST_GAP = 1.75e-3  # seconds; fixed above 19200 baud (same section)
 MISSED_BY_CHANCE = 2  # answers in a row that noise may cost
@@ -35,19 +34,23 @@ class Bus:
         self._port: SerialPort | None = None
         self._quiet_since = 0  # boottime in nanoseconds
 
-    async def converse(self, conversation: Poll, take: Callable[[list[Item], int], None]) -> bool:
+    async def converse(
+        self, conversation: Poll, take: Callable[[list[Item], int], None], made_for: SerialLine | None = None
+    ) -> bool:
         """Let one poll have its turn; `take` gets what came of it, and when its last answer came (boottime in ns).
 
-        Returns whether anything was answered. A request that nobody answers takes its time, and what was read before it
+        `made_for` is the line that its times are right for: where ours is slower they are longer. Returns whether
+        anything was answered. A request that nobody answers takes its time, and what was read before it
         must not be dated after it. All of a poll is one turn, or its values would be of different times too. Raises
         PortError.
         """
+        slower = 1.0 if made_for is None else max(1.0, made_for.baud / self._line.baud)
         async with self._turn:
             answered: int | None = None
             answer: Answer | None = None
             try:
                 while True:
-                    answer = await self._exchange(conversation.send(answer))
+                    answer = await self._exchange(conversation.send(answer), slower)
                     if answer is not None:
                         answered = self._clock.boottime()
             except StopIteration as end:
@@ -58,25 +61,25 @@ class Bus:
                     take(_measured(conversation), answered)
                 raise
 
-    async def _exchange(self, ask: Ask) -> Answer | None:
+    async def _exchange(self, ask: Ask, slower: float) -> Answer | None:
         """Send one request and return its answer; None if nothing usable came in time. Raises PortError."""
         try:
             if self._port is None:
                 self._port = await self._ports.open(self._path, self._line)
             await self._gap()
-            return await self._ask(self._port, ask)
+            return await self._ask(self._port, ask, ask.within * slower)
         except PortError:
             self.close()
             raise
         finally:
             self._quiet_since = self._clock.boottime()
 
-    async def _ask(self, port: SerialPort, ask: Ask) -> Answer | None:
+    async def _ask(self, port: SerialPort, ask: Ask, within: float) -> Answer | None:
         port.flush()  # a late answer to an earlier request is nobody's
         port.write(ask.request)
         heard = b""
         try:
-            async with asyncio.timeout(ask.within):
+            async with asyncio.timeout(within):
                 while len(heard) < LONGEST_ANSWER:
                     heard += await port.read()
                     if (answer := ask.find(heard)) is not None:
@@ -86,7 +89,9 @@ class Bus:
         return None
 
     async def _gap(self) -> None:
-        gap = max(SHORTEST_GAP, GAP * BITS_A_BYTE / self._line.baud)
+        line = self._line
+        character = (1 + line.bits + (line.parity != "N") + line.stop) / line.baud  # with its start bit; seconds
+        gap = max(SHORTEST_GAP, GAP * character)
         rest = gap - (self._clock.boottime() - self._quiet_since) / 1e9
         if rest > 0:
             await asyncio.sleep(rest)
@@ -123,7 +128,7 @@ async def poll(pipeline: Pipeline, driver: PollingDriver, bus: Bus, every: float
     missed = 0
     due = clock.boottime()
     while True:
-        missed = 0 if await bus.converse(poller.poll(), pipeline.take) else missed + 1
+        missed = 0 if await bus.converse(poller.poll(), pipeline.take, driver.line) else missed + 1
         # At a steady pace; what was missed while the bus was busy is not made up for.
         due = max(due + round(rest(every, missed) * 1e9), clock.boottime())
         await asyncio.sleep((due - clock.boottime()) / 1e9)
@@ -131,4 +136,4 @@ async def poll(pipeline: Pipeline, driver: PollingDriver, bus: Bus, every: float
 
 async def ask_once(pipeline: Pipeline, driver: PollingDriver, bus: Bus) -> None:
     """Ask the device now, between the turns of `poll`; raises PortError."""
-    await bus.converse(driver.make(pipeline.device.settings).poll(), pipeline.take)
+    await bus.converse(driver.make(pipeline.device.settings).poll(), pipeline.take, driver.line)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agent.sampler.pipeline import Pipeline
     from agent.sampler.poll import Bus
     from agent.seams import Clock
-    from drivers.contract import BusOutput, BusOutputDriver, BusOutputSettings, Item, Poll
+    from drivers.contract import BusOutputDriver, BusOutputSettings, Item, Poll
 
 AGAIN = 1.0  # seconds after which an output that did not follow is tried again; then twice as many, and so on
 FAREWELL = 0.8  # seconds in which it is switched off when the agent stops: a sampler has one to end
@@ -27,11 +27,13 @@ FAREWELL = 0.8  # seconds in which it is switched off when the agent stops: a sa
 class Follower:
     """One output, what it shall be, and what it was last known to be."""
 
-    def __init__(self, pipeline: Pipeline, output: BusOutput, bus: Bus, longest_on: float, clock: Clock) -> None:
-        self.shall = OnTime(longest_on)
+    def __init__(self, pipeline: Pipeline, driver: BusOutputDriver, bus: Bus, clock: Clock) -> None:
+        settings = cast("BusOutputSettings", pipeline.device.settings)
+        self.shall = OnTime(settings.longest_on)
         self.known: bool | None = None  # None while nobody can tell
         self._pipeline = pipeline
-        self._output = output
+        self._output = driver.make(settings)
+        self._made_for = driver.line
         self._bus = bus
         self._clock = clock
 
@@ -56,7 +58,7 @@ class Follower:
 
     async def _converse(self, conversation: Poll) -> None:
         self.known = None  # until it has answered
-        await self._bus.converse(conversation, self._take)
+        await self._bus.converse(conversation, self._take, self._made_for)
 
     def _take(self, items: list[Item], at: int) -> None:
         for item in items:
@@ -72,8 +74,7 @@ async def follow(
 
     An alarm raised before the agent was restarted does not switch it on again: after a crash the safe state holds.
     """
-    settings = cast("BusOutputSettings", pipeline.device.settings)
-    follower = Follower(pipeline, driver.make(settings), bus, settings.longest_on, clock)
+    follower = Follower(pipeline, driver, bus, clock)
     sounding.repeat()
     failures = 0
     try:

@@ -1,6 +1,7 @@
 """Devices that share a bus: one transaction at a time, and none waits for ever for another."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -22,12 +23,13 @@ class Far:
     def __init__(self, bench, delays):
         self._bench = bench
         self._delays = delays  # by name: seconds until it answers, or None
+        self.line = LINE
         self._arriving = asyncio.Queue()
         self._timers = []
         self.log = []  # (seconds, what happened)
 
     async def open(self, path, line):
-        assert (path, line) == (PATH, LINE)
+        assert (path, line) == (PATH, self.line)
         self.log.append((self._bench.clock.seconds(), "open"))
         return self
 
@@ -134,6 +136,34 @@ def test_the_rest_grows_and_ends(every):
     assert rests[: MISSED_BY_CHANCE + 1] == [every] * (MISSED_BY_CHANCE + 1)
     assert rests == sorted(rests)
     assert rests[-1] == max(every, LONGEST_REST)
+
+
+def test_on_a_line_that_is_slower_than_the_devices_own_more_time_is_given(tmp_path):
+    async def test(bench):
+        far = Far(bench, {"a": 3.0})
+        bus = Bus(far, PATH, LINE, bench.clock)
+        pipeline = bench.pipeline(device(ASKED, "a-1", Settings(name="a")))
+        faster = replace(ASKED, line=SerialLine(4 * LINE.baud))
+        async with bench.running(poll(pipeline, faster, bus, 10.0, bench.clock)):
+            await passes(3.5)
+            assert pipeline.latest["level"].measurement.value == 7
+
+    on_bench(tmp_path, test)
+
+
+@pytest.mark.parametrize("line", [SerialLine(1200), SerialLine(1200, parity="E"), SerialLine(1200, stop=2)])
+def test_a_character_is_as_long_as_its_bits(tmp_path, line):
+    async def test(bench):
+        far = Far(bench, {"a": 0.3, "b": 0.3})
+        far.line = line
+        bus = Bus(far, PATH, line, bench.clock)
+        async with bench.running(*(asked(bench, bus, name)[1] for name in "ab")):
+            await passes(1)
+        (_, _), (answered_at, _), (asked_at, _) = [entry for entry in far.log if entry[1] != "open"][:3]
+        bits = 10 if line == SerialLine(1200) else 11
+        assert asked_at - answered_at == pytest.approx(GAP * bits / 1200, abs=1e-6)
+
+    on_bench(tmp_path, test)
 
 
 def test_an_answer_that_comes_too_late_is_nobodys(tmp_path):
