@@ -25,8 +25,11 @@ from hil.devices.sds011 import Sds011
 from hil.devices.siren import Siren
 from hil.devices.sps30 import Sps30
 from hil.devices.tfmini import Tfmini
+from hil.devices.vantage import Vantage
+from hil.devices.vedirect import Charger, Shunt
 from hil.devices.wavetronix import Wavetronix
 from hil.devices.winsen import Winsen
+from hil.devices.wxt53x import Wxt53x
 from hil.emissions import Cut, Deaf
 from hil.pinboard import PinBoard
 from hil.wires.pty import Pty
@@ -54,8 +57,12 @@ ON_WIRES: dict[str, type[Any]] = {
     "sds011": Sds011,
     "sps30": Sps30,
     "tfmini": Tfmini,
+    "vantage": Vantage,
+    "vedirect": Charger,
+    "vedirect_shunt": Shunt,
     "wavetronix": Wavetronix,
     "winsen": Winsen,
+    "wxt53x": Wxt53x,
 }
 ON_PINS: dict[str, type[Any]] = {"rain_gauge": RainGauge, "button": Button, "siren": Siren}
 HANGS_UP_WITHIN = 5.0  # seconds after the agent's process has ended
