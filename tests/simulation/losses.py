@@ -187,9 +187,20 @@ class Excuses:
         if how == "power":
             card = _since(self._play.card_spells, at, after=self._interval + 3.0)
             until = min(at, card) if card is not None else at
-            yield until - round(self._interval * SECOND), at, "telemetry"
-            yield until - round(BETWEEN_ALARMS * SECOND), at, "alarm"
+            yield self._running_before(until, self._interval), at, "telemetry"
+            yield self._running_before(until, BETWEEN_ALARMS), at, "alarm"
             yield self._stated_by(until), at, "withheld"
+
+    def _running_before(self, at: int, seconds: float) -> int:
+        """Return when an agent had run for so much less than at a time: while none runs, nothing is committed."""
+        left = round(seconds * SECOND)
+        ends = [end.now for end in self._play.ends]
+        for start, end in reversed(list(zip(self._play.starts, ends, strict=False))):
+            lasted = max(0, min(at, end) - start)
+            if lasted >= left:
+                return min(at, end) - left
+            left -= lasted
+        return 0
 
     def _stated_by(self, at: int) -> int:
         """Return since when a count may not have reached the card: each start begins to wait anew."""

@@ -87,6 +87,7 @@ class Play:
         self.clock = self._boot()
         self.stall = 0.0  # seconds that a job of the card takes on top
         self._stalled_until = 0  # true time at which the last of such jobs is over
+        self.starts: list[int] = []  # of the agent's runs
         self.ends: list[End] = []
         self.card_spells: list[Spell] = []
         self.young_spells: list[Spell] = []
@@ -168,6 +169,7 @@ class Play:
         )
         loop = SimulatedLoop(universe, self.clock, self._delays)
         universe.tell("agent starts", f"{number} {self.clock.boot}")
+        self.starts.append(universe.now)
         if self.fatal_start:
             self._how, self._fatal, self.fatal_start = "power", self.fatal_start, 0
             self.reached.add("power cut in the first moments of a start")
