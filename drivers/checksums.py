@@ -27,6 +27,7 @@ def _crc16_modbus_entry(byte: int) -> int:
 
 
 _CRC16_MODBUS = tuple(_crc16_modbus_entry(byte) for byte in range(256))
+_LOW, _HIGH = bytes(entry & 0xFF for entry in _CRC16_MODBUS), bytes(entry >> 8 for entry in _CRC16_MODBUS)
 
 
 def crc16_modbus(data: bytes) -> int:
@@ -34,10 +35,11 @@ def crc16_modbus(data: bytes) -> int:
 
     Over a whole frame including its own CRC the result is 0. Source: Modbus over serial line V1.02, 6.2.2.
     """
-    crc = 0xFFFF
+    low = high = 0xFF  # in two halves: Python is quicker with small numbers
     for byte in data:
-        crc = crc >> 8 ^ _CRC16_MODBUS[(crc ^ byte) & 0xFF]
-    return crc
+        index = low ^ byte
+        low, high = high ^ _LOW[index], _HIGH[index]
+    return high << 8 | low
 
 
 def crc16_ccitt(data: bytes) -> int:

@@ -62,6 +62,9 @@ class Overheard:
         self._meaning = meaning
         self._address = address
         self._register = register
+        self._groups: dict[int, list[tuple[int, int]]] = {}  # by the bytes of their data
+        for group in meaning.groups:
+            self._groups.setdefault(frames.data_size(meaning.function, group[1]), []).append(group)
         self._asked: _Asked | None = None
         self._has_requests = False
         self._before = b""  # the last frame, if it wrote a coil
@@ -80,7 +83,8 @@ class Overheard:
             if size is None:
                 break
             if size > 0:
-                self._noise(self._offset + at, items)
+                if self._told < self._offset + at:
+                    self._noise(self._offset + at, items)
                 items += self._take(bytes(self._buffer[at : at + size]), self._offset + at)
                 at += size
                 self._told = max(self._told, self._offset + at)
@@ -110,8 +114,11 @@ class Overheard:
             return 0
         left = len(self._buffer) - at
         awaited = self._awaited(at)
-        for size in (awaited, *sizes):  # the one that is awaited first: mostly it is that, and a CRC takes its time
-            if 0 < size <= left and not crc16_modbus(bytes(self._buffer[at : at + size])):
+        # The one that is awaited first: mostly it is that, and a CRC takes its time.
+        if 0 < awaited <= left and not crc16_modbus(bytes(self._buffer[at : at + awaited])):
+            return awaited
+        for size in sizes:
+            if size != awaited and size <= left and not crc16_modbus(bytes(self._buffer[at : at + size])):
                 return size
         if awaited in sizes:
             if awaited > left and not self._ended:
@@ -190,10 +197,9 @@ class Overheard:
 
     def _place(self, size: int) -> tuple[int, int] | None:
         """Return first and count of a reply without a request."""
-        function = self._meaning.function
         if self._register is not None:
-            return self._register, size * 8 if function in frames.OF_BITS else size // 2
-        fitting = [group for group in self._meaning.groups if frames.data_size(function, group[1]) == size]
+            return self._register, size * 8 if self._meaning.function in frames.OF_BITS else size // 2
+        fitting = self._groups.get(size, ())
         return fitting[0] if len(fitting) == 1 else None
 
     # --- what is no frame ---

@@ -21,8 +21,11 @@ class Place(NamedTuple):
     position: int  # bytes from the first; of a bit, bits
     unpack: Callable[..., tuple[Any, ...]] | None  # None for a bit
     swapped: bool  # the lower register comes first
-    value: Value
-    decimals: int | None  # of a whole number that is scaled
+    scale: float
+    offset: float
+    decimals: int | None  # of a whole number that is scaled; None if it is not, or floats
+    floats: bool
+    special: Value | None  # if some numbers have a meaning of their own
 
 
 class Plan:
@@ -50,15 +53,19 @@ class Plan:
 
 def _place(profile: Profile, quantity: str, value: Value, first: int) -> Place:
     if profile.function in OF_BITS:
-        return Place(quantity, value.register - first, None, False, value, None)
-    scaled = (value.scale != 1.0 or value.offset != 0.0) and value.type != "f32"
+        return Place(quantity, value.register - first, None, False, 1.0, 0.0, None, False, None)
+    floats = value.type == "f32"
+    scaled = (value.scale != 1.0 or value.offset != 0.0) and not floats
     return Place(
         quantity,
         WORD * (value.register - first),
         STRUCTS[value.type].unpack_from,
         profile.words == "low first" and len(value.registers) > 1,
-        value,
+        value.scale,
+        value.offset,
         max(decimals(value.scale), decimals(value.offset)) if scaled else None,
+        floats,
+        value if value.invalid or value.true is not None or value.rails is not None else None,
     )
 
 
@@ -69,25 +76,29 @@ def decimals(number: float) -> int:
 
 
 def _measured(place: Place, data: bytes) -> Measurement:
-    quantity, at, unpack, swapped, value, digits = place
+    quantity, at, unpack, swapped, scale, offset, digits, floats, special = place
     if unpack is None:
         return Measurement(quantity, is_set(data, at))
     (number,) = unpack(data[at + 2 : at + 4] + data[at : at + 2]) if swapped else unpack(data, at)
-    if value.type == "f32":
-        number = number * value.scale + value.offset
-        if not -LARGEST < number < LARGEST:  # nor is it a number if that is not so
+    value = number
+    if floats:
+        value = number * scale + offset
+        if not -LARGEST < value < LARGEST:  # nor is it a number if that is not so
             return Measurement(quantity, None, Reason.INVALID)
-        number = float(f"{number:.7g}")  # all that single precision has
-    if value.invalid and number in value.invalid:
+        value = float(f"{value:.7g}")  # all that single precision has
+    elif digits is not None:
+        value = round(number * scale + offset, digits)
+    return Measurement(quantity, value) if special is None else _judged(quantity, special, number, value)
+
+
+def _judged(quantity: str, special: Value, number: float, value: float) -> Measurement:
+    if number in special.invalid or (special.true is not None and number not in (special.true, 0)):
         return Measurement(quantity, None, Reason.INVALID)
-    if value.true is not None:
-        known = number in (value.true, 0)
-        return Measurement(quantity, number == value.true) if known else Measurement(quantity, None, Reason.INVALID)
-    if digits is not None:
-        number = round(number * value.scale + value.offset, digits)
-    if value.rails is not None and not value.rails[0] < number < value.rails[1]:
+    if special.true is not None:
+        return Measurement(quantity, number == special.true)
+    if special.rails is not None and not special.rails[0] < value < special.rails[1]:
         return Measurement(quantity, None, Reason.OUT_OF_RANGE)
-    return Measurement(quantity, number)
+    return Measurement(quantity, value)
 
 
 def is_set(data: bytes, bit: int) -> bool:
