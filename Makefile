@@ -23,7 +23,7 @@ interop: ## the servers that cities have: RabbitMQ, NATS and aedes are fetched i
 	@tests/interop/fetch.sh
 	@$(PY)/pytest tests/interop $(ARGS)
 
-bench: ## what the agent costs on this machine, beside a plain script; ARGS="--quick", "way --only a,f --runs 5 --json FILE"
+bench: ## what the agent costs on this machine, beside a plain script; ARGS="--quick", "decoders", "way --only a,f --runs 5 --json FILE"
 	@./bootstrap.sh test
 	@$(PY)/python -m tests.bench $(ARGS)
 

@@ -17,7 +17,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import appending, draining, starting, wearing
+from tests.bench import appending, decoding, draining, starting, wearing
 from tests.bench.figures import figures
 from tests.bench.way.parts import NOT_MEASURED as NOT_MEASURED_OF_WAY
 from tests.bench.way.parts import measures
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from tests.bench.figures import Figure, Measured
 
 TMPFS = Path("/dev/shm")  # noqa: S108 - what is measured is tmpfs, where the agent has its young end
+PARTS = ("decoders", "journal", "way")
+NOT_MEASURED_OF_DECODERS = (
+    "Not measured: what the kernel and pyserial take of a serial line, GPIO, and a Raspberry Pi. Frames are those of "
+    "tests/drivers/recordings; text protocols have no limit of their own."
+)
 NOT_MEASURED = (
     "Not measured: an SD card (the card is a folder on tmpfs, whose syncs cost nothing) and a Raspberry Pi. "
     "Bytes are those handed to the files; what a file system adds of its own is not in them."
@@ -35,22 +40,27 @@ NOT_MEASURED = (
 
 
 @click.command()
-@click.argument("parts", nargs=-1, type=click.Choice(["journal", "way"]))
+@click.argument("parts", nargs=-1, type=click.Choice(PARTS))
 @click.option("--runs", default=3, show_default=True, help="Of how many the median is taken.")
 @click.option("--json", "lines", type=click.Path(path_type=Path), help="Where the figures go as JSON lines.")
 @click.option("--only", default="a,b,c,f,g", show_default=True, help="Of the way up: these alone.")
 @click.option("--quick", is_flag=True, help="Of the way up: one run, a third of the time, the small backlog alone.")
 def main(parts: tuple[str, ...], runs: int, lines: Path | None, only: str, quick: bool) -> None:
-    """Measure what the journal and the way up cost on this machine; both unless one is named."""
+    """Measure what decoding, the journal and the way up cost on this machine; all of it unless one is named."""
     logging.disable(logging.WARNING)  # a power cut is told at each start; a fault still is
     here = machine()
     found: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="roadside-bench-", dir=TMPFS) as name:
-        if "way" not in parts or "journal" in parts:
+        wanted = parts or PARTS
+        if "decoders" in wanted:
+            decoders = _several(runs, Path(name), decoding.run)
+            _show("The decoders", decoders, here, runs, NOT_MEASURED_OF_DECODERS)
+            found += decoders
+        if "journal" in wanted:
             journal = _journal(runs, Path(name))
             _show("The journal", journal, here, runs, NOT_MEASURED)
             found += journal
-        if "journal" not in parts or "way" in parts:
+        if "way" in wanted:
             way = _way(1 if quick else runs, Path(name) / "cards", only.split(","), quick=quick)
             _show("The way up", way, here, 1 if quick else runs, NOT_MEASURED_OF_WAY)
             found += way
