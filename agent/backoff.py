@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from agent.seams import Random
 
 SHORTEST_CEILING = 1.0  # seconds
+OF_MANY = 5.0  # seconds: the first ceiling where a thousand others are about to try the same, a fifth of them a second
 LONGEST_CEILING = 60.0
 HELD = 30.0  # a connection that lasted so long was a good one
 
@@ -19,10 +20,13 @@ HELD = 30.0  # a connection that lasted so long was a good one
 class Backoff:
     """Waits of random length below a ceiling that doubles with each failure in a row."""
 
-    def __init__(self, random: Random, longest: float = LONGEST_CEILING) -> None:
+    def __init__(
+        self, random: Random, longest: float = LONGEST_CEILING, *, shortest: float = SHORTEST_CEILING
+    ) -> None:
+        """Take the ceilings after the first failure and after many, in seconds."""
         self._random = random
         self._longest = longest
-        self._ceiling = SHORTEST_CEILING
+        self._shortest = self._ceiling = shortest
 
     def failed(self, held: float = 0.0) -> float:
         """Return the seconds to wait after an attempt that held for so many seconds before it failed.
@@ -37,4 +41,4 @@ class Backoff:
 
     def reset(self) -> None:
         """Begin anew: all is well."""
-        self._ceiling = SHORTEST_CEILING
+        self._ceiling = self._shortest

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.backoff import HELD, LONGEST_CEILING, Backoff
+from agent.backoff import HELD, LONGEST_CEILING, OF_MANY, Backoff
 from tests.uplink.outbox import Dice
 
 
@@ -18,6 +18,12 @@ class Highest(Dice):
 def test_the_ceiling_doubles_up_to_a_minute():
     backoff = Backoff(Highest())
     assert [backoff.failed() for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_where_many_share_what_failed_even_the_first_wait_is_long():
+    backoff = Backoff(Highest(), shortest=OF_MANY)
+    assert [backoff.failed() for _ in range(5)] == [5, 10, 20, 40, 60]
+    assert backoff.failed(HELD) == OF_MANY
 
 
 def test_a_connection_must_hold_before_it_counts_as_good():

@@ -241,6 +241,11 @@ class _Client(aiomqtt.Client):
             self.gone.set_result(None)
         if self._misc_task is not None:
             await asyncio.wait({self._misc_task})
+            self._misc_task = None
+        # Paho's client refers to us as we do to it: the two would wait for the collector, with all their buffers.
+        for name, value in vars(self._client).items():
+            if getattr(value, "__self__", None) is self:
+                setattr(self._client, name, None)
 
     async def disconnect(self) -> None:
         """Send DISCONNECT and wait until it is on its way."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.backoff import Backoff
+from agent.backoff import OF_MANY, Backoff
 from agent.i18n import _
 from agent.journal.pack import Lane
 from agent.uplink.answers import DID, AnswerQueue
@@ -112,7 +112,8 @@ class Publisher:
         self._budget = budget
         self._status = status
         self._reports = Reports(log, uplink.id)
-        self._backoff = Backoff(random)
+        self._backoff = Backoff(random, shortest=OF_MANY)
+        self._hurry = Backoff(random)  # while an alarm waits: few gateways have one at the same moment
         self._documents = DocumentQueue(random)
         self._answers = AnswerQueue(random)
         self.on_incoming: Callable[[Incoming], None] | None = None  # set it before `run`: commands are listened to
@@ -218,16 +219,27 @@ class Publisher:
                 if error is None:
                     continue
                 self._route.failed(error, held, self._now())
-                wait = self._backoff.failed(held)
-                if self._budget is not None:
-                    wait *= self._budget.patience
-                wait = min(wait, self._route.patience_left(self._now()))
+                patience = 1.0 if self._budget is None else self._budget.patience
+                wait = min(self._backoff.failed(held) * patience, self._route.patience_left(self._now()))
+                hurried = min(self._hurry.failed(held) * patience, wait)
                 self._trouble = error
                 self._enter(State.WAITING)
                 self._reports.link_down(error, wait)
-                await asyncio.sleep(wait)
+                await self._rest(wait, hurried)
         finally:
             self._enter(State.STOPPED)
+
+    async def _rest(self, wait: float, hurried: float) -> None:
+        """Wait before the next attempt, less long while an alarm wants to go up."""
+        since = self._now()
+        self._outbox.rewind()  # what was on its way waits; what is taken to see it comes again with the next link
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(since + wait) as end:
+                while self._outbox.next(Lane.ALARMS) is None:
+                    self._wake.clear()
+                    await self._wake.wait()
+                end.reschedule(max(since + hurried, self._now()))
+                await asyncio.Event().wait()
 
     async def _connect(self) -> tuple[LinkError | None, float]:
         """Serve one connection; return why it ended, None if to be made anew at once, and the seconds it held."""
@@ -246,7 +258,8 @@ class Publisher:
                 self._budget.failed(error.fault)
             if self._pump is not None and error.fault in OVER_A_MESSAGE:
                 self._suspect(self._pump)
-            return error, 0.0 if up_since is None else self._now() - up_since
+            held = 0.0 if up_since is None else self._now() - up_since
+            return error.with_traceback(None), held  # which would keep all alive that the connection had
         finally:
             self._pump = None
 

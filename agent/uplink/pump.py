@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import Counter, deque
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -69,7 +69,6 @@ class Pump:
         self._reports = reports
         self._budget = budget
         self._window: Window[_Sent] = Window(link.window)
-        self._answered: deque[asyncio.Future[int]] = deque()
         self._unanswered: list[Message] = []  # when the link went
         self._clock = asyncio.get_running_loop().time
         self._renewed = link.papers.renewed
@@ -117,8 +116,8 @@ class Pump:
     def settle(self) -> None:
         """Take in the answers that came; raises LinkError if the connection is gone."""
         now = self._clock()
-        while self._answered:
-            future = self._answered.popleft()
+        # Not only those whose callbacks have run: nothing may be sent now that overtakes what is refused already.
+        for future in self._window.answered():
             sent = self._window.remove(future, now)
             error = future.exception()
             if error is None:
@@ -179,7 +178,6 @@ class Pump:
 
     def _on_answer(self, future: asyncio.Future[int]) -> None:
         future.exception()  # has now been seen, even if nobody settles this connection any more
-        self._answered.append(future)
         self._wake.set()
 
     def _on_acked(self, sent: _Sent, code: int) -> None:

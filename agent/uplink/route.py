@@ -13,7 +13,7 @@ import math
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.backoff import Backoff
+from agent.backoff import OF_MANY, Backoff
 from agent.uplink.broker import LinkError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Route:
             self._steady_since = None
 
     async def _watch(self, link: Link, probe: Broker) -> None:
-        backoff = Backoff(self._random)
+        backoff = Backoff(self._random, shortest=OF_MANY)
         while not self.first_is_back:
             began = _now()
             try:

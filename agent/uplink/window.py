@@ -46,6 +46,10 @@ class Window(Generic[T]):
             return len(self) < self._size
         return len(self) < max(1, self._size - 1) and self._bytes < BYTES_IN_FLIGHT
 
+    def answered(self) -> list[Future[int]]:
+        """Return what has been answered and not yet been removed, oldest first."""
+        return [future for future in self._messages if future.done()]
+
     def add(self, future: Future[int], message: T, size: int, now: float) -> None:
         """A message of so many bytes is on its way."""
         if not self._messages:

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.backoff import Backoff
+from agent.backoff import OF_MANY, SHORTEST_CEILING, Backoff
 from tests.uplink.outbox import Dice
 
 GATEWAYS = 1000
@@ -32,6 +32,7 @@ class Exactly(Dice):
 class Storm:
     """What the broker sees, by the second since it went."""
 
+    away: float
     attempts: Counter[int] = field(default_factory=Counter)
     connected: Counter[int] = field(default_factory=Counter)
 
@@ -43,21 +44,25 @@ class Storm:
     @property
     def peak_back(self) -> int:
         """Most attempts in a second once it is back."""
-        return max(count for second, count in self.attempts.items() if second >= AWAY)
+        return max(count for second, count in self.attempts.items() if second >= self.away)
 
     @property
     def all_back_after(self) -> int:
         """Seconds from its return until everybody is connected."""
-        return max(self.connected) + 1 - round(AWAY)
+        return max(self.connected) + 1 - round(self.away)
 
 
-def storm(*, jitter: bool = True, accepts: int = GATEWAYS, away: float = AWAY, seed: int = 1) -> Storm:
-    """Let it happen to a broker that lets in so many a second."""
+def storm(
+    *, jitter: bool = True, accepts: int = GATEWAYS, away: float = AWAY, seed: int = 1, alarms: bool = False
+) -> Storm:
+    """Let it happen to a broker that lets in so many a second; with `alarms` each gateway has one to bring."""
     chance = random.Random(seed)
-    backoffs = [Backoff(Dice(chance.getrandbits(32)) if jitter else Exactly()) for _ in range(GATEWAYS)]
+    shortest = SHORTEST_CEILING if alarms else OF_MANY
+    dice = [Dice(chance.getrandbits(32)) if jitter else Exactly() for _ in range(GATEWAYS)]
+    backoffs = [Backoff(each, shortest=shortest) for each in dice]
     due = [(each.failed(STEADY), number) for number, each in enumerate(backoffs)]
     heapq.heapify(due)
-    seen = Storm()
+    seen = Storm(away)
     while due:
         at, number = heapq.heappop(due)
         second = int(at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.journal.pack import Lane
@@ -26,6 +26,7 @@ ARRIVALS = st.lists(st.tuples(LANES, st.sampled_from([0.0, 0.0, 0.1, 5.0])), min
 
 
 @settings(max_examples=200, deadline=None)
+@example(answers=[(ACCEPT, 0.0), (ACCEPT, 0.0), (0x80, 0.0)], arrivals=[(Lane.ALARMS, 0.0)] * 7, window=2, backlog=0)
 @given(answers=st.lists(ANSWERS, max_size=60), arrivals=ARRIVALS, window=st.integers(2, 8), backlog=st.integers(0, 20))
 def test_every_pack_arrives_and_is_done_once(
     answers: list[Answer], arrivals: list[tuple[Lane, float]], window: int, backlog: int

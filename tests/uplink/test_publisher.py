@@ -314,3 +314,28 @@ async def test_the_prefix_goes_before_every_topic():
     outbox.put(Lane.ALARMS)
     async with running(outbox, broker, prefix="phuket"):
         await until(lambda: outbox.finished)
+
+
+@in_virtual_time
+async def test_while_an_alarm_waits_attempts_come_sooner():
+    unreachable = LinkError(LinkFault.UNREACHABLE, "nobody listens")
+    calm, alarmed = MemoryBroker(down=unreachable), MemoryBroker(down=unreachable)
+    outbox = MemoryOutbox()
+    outbox.put(Lane.ALARMS)
+    async with running(MemoryOutbox(), calm), running(outbox, alarmed):
+        await asyncio.sleep(5)
+    assert len(alarmed.attempts) > len(calm.attempts)
+
+
+@in_virtual_time
+async def test_an_alarm_that_is_raised_during_a_wait_ends_it():
+    broker = MemoryBroker(down=LinkError(LinkFault.UNREACHABLE, "nobody listens"))
+    outbox = MemoryOutbox()
+    async with running(outbox, broker):
+        await asyncio.sleep(3)
+        before = len(broker.attempts)
+        outbox.put(Lane.LIVE)
+        await asyncio.sleep(0.1)
+        assert len(broker.attempts) == before, "telemetry waits"
+        outbox.put(Lane.ALARMS)
+        await until(lambda: len(broker.attempts) > before, within=0.01)

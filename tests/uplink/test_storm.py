@@ -26,6 +26,17 @@ def test_a_broker_that_comes_back_after_ten_minutes_is_not_stormed(seen: Storm):
     assert seen.all_back_after <= 60
 
 
+@pytest.mark.parametrize("away", [0.1, 1.0, 2.0])
+def test_a_broker_that_restarts_at_once_meets_a_quarter_of_them_a_second(away: float):
+    restarted = storm(away=away)
+    assert restarted.peak < 0.3 * GATEWAYS
+    assert restarted.all_back_after <= 20
+
+
+def test_even_if_all_had_an_alarm_to_bring_it_would_be_no_worse_after_ten_minutes():
+    assert storm(alarms=True).peak_back < 60
+
+
 def test_without_jitter_all_would_come_in_one_second():
     assert storm(jitter=False).peak_back == GATEWAYS
 
