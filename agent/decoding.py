@@ -125,12 +125,15 @@ class TraceDecoder:
         return items
 
 
-def line(item: Item, units: Mapping[str, str]) -> str:
+def line(item: Item, units: Mapping[str, str], *, detailed: bool = False) -> str:
     """Return an item as a line of JSON; `units` are those of the driver's quantities."""
-    return json.dumps(_shown(item, units), ensure_ascii=False)
+    shown = _shown(item, units)
+    if detailed and isinstance(item, Fault) and item.detail:
+        shown["detail"] = item.detail
+    return json.dumps(shown, ensure_ascii=False)
 
 
-def _shown(item: Item, units: Mapping[str, str]) -> Mapping[str, object]:
+def _shown(item: Item, units: Mapping[str, str]) -> dict[str, object]:
     if isinstance(item, Fault):
         return {"fault": item.kind, "offset": item.offset}
     if not isinstance(item, Measurement):

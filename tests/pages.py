@@ -157,7 +157,7 @@ a hundred lines; [write-a-driver.md](../write-a-driver.md) says how to add one.
 DECODING = """
 ## Decoding a recording
 
-    roadside decode DRIVER [--set KEY=VALUE]... [FILE] [--hex | --escaped]
+    roadside decode DRIVER [--set KEY=VALUE]... [FILE] [--hex | --escaped] [--detail]
 
 turns what a device sent into lines of JSON. It needs no configuration, no hardware and no root.
 
@@ -169,6 +169,7 @@ turns what a device sent into lines of JSON. It needs no configuration, no hardw
   "value": null, "reason": "no_echo"}`, or `{"fault": "checksum", "offset": 32}` with the place of the first byte
   concerned, counted from 0, or the time of day of a receiver that knows it, `{"time": "2026-11-22T19:26:52Z"}`. What
   has no unit, such as a state, is told without one.
+* `--detail` adds to each fault what was seen there, or why it is one.
 * What is incomplete when the recording ends is the fault `truncated`. A frame behind it is found all the same.
 * Settings are those of the driver. Pins need not be given. Of a device that is asked, a recording may hold the
   requests, too; of replies alone, `--set register=0` says where they begin if their length does not tell. `decode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,7 @@ from drivers import registry
 from drivers.contract import InputDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from agent.config.problems import Problem
     from agent.notations import Notation
@@ -50,7 +51,10 @@ HELP = _(
     metavar="SECONDS",
     help=_("How long nothing happens after the last edge."),
 )
-def command(name: str, file: str, given: Mapping[str, str], notation: str | None, played_on: float) -> int:
+@click.option("--detail", is_flag=True, help=_("Say of each fault what was seen."))
+def command(
+    name: str, file: str, given: Mapping[str, str], notation: str | None, played_on: float, detail: bool
+) -> int:
     """Decode a recording."""
     try:
         driver = registry.load(name)
@@ -66,24 +70,24 @@ def command(name: str, file: str, given: Mapping[str, str], notation: str | None
         return _fail(INVALID_CONFIGURATION, str(error))
     if notation and isinstance(driver, InputDriver):
         raise click.UsageError(_("edges are text of their own: leave out --{notation}").format(notation=notation))
+    units = driver.quantities(settings)
     try:
-        _decode(file, NOTATIONS[notation](), decoder, driver.quantities(settings))
+        _decode(file, NOTATIONS[notation](), decoder, partial(decoding.line, units=units, detailed=detail))
     except NotationError as error:
         return _fail(NOT_AS_SAID, f"{file}: {error}")
     return 0
 
 
-def _decode(file: str, notation: Notation, decoder: Decoder, units: Mapping[str, str]) -> None:
+def _decode(file: str, notation: Notation, decoder: Decoder, line: Callable[[Item], str]) -> None:
     """Print what comes of a file as it comes; raises NotationError and ClickException."""
     for piece in _pieces(file):
-        _print(decoder.feed(notation.feed(piece)), units)
-    _print([*decoder.feed(notation.end()), *decoder.end()], units)
+        _print(map(line, decoder.feed(notation.feed(piece))))
+    _print(map(line, [*decoder.feed(notation.end()), *decoder.end()]))
 
 
-def _print(items: Sequence[Item], units: Mapping[str, str]) -> None:
-    if items:
-        sys.stdout.write("".join(f"{decoding.line(item, units)}\n" for item in items))
-        sys.stdout.flush()  # somebody may be watching a port
+def _print(lines: Iterable[str]) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()  # somebody may be watching a port
 
 
 def _pieces(file: str) -> Iterator[bytes]:

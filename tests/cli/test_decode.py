@@ -54,6 +54,11 @@ def test_bytes_may_be_written_as_hexadecimal_digits_or_with_escapes():
     assert decode("a02yyuw", "--escaped", data=rb"\xff\x03\x9d\x9f" + b"\n").items == expected
 
 
+def test_of_a_fault_it_can_be_told_what_was_seen():
+    (fault,) = decode("a02yyuw", "--detail", data=b"\xff\x03\x9d\x9e").items
+    assert fault == {"fault": "checksum", "offset": 0, "detail": "ff 03 9d 9e"}
+
+
 def test_the_time_of_day_is_told_as_such():
     sentence = b"$GNRMC,223745.00,A,3806.62964,N,12237.61382,W,0.040,,110720,,,D,V*0E\r\n"
     assert {"time": "2020-07-11T22:37:45Z"} in decode("nmea", data=sentence).items
