@@ -68,7 +68,21 @@ def sections(driver: Driver) -> Iterator[Section]:
     yield Section(_("No value, because"), (_("Reason"), ""), reasons)
     faults = [(fault.value, _(FAULTS[fault])) for fault in driver.faults]
     yield Section(_("Faults"), (_("Fault"), ""), faults)
+    yield from _registers(driver)
     yield Section(_("Settings"), setting_columns(), setting_rows(driver.settings) or [(_("none"),)])
+
+
+def _registers(driver: Driver) -> Iterator[Section]:
+    """Yield where the values of a Modbus meter stand."""
+    from drivers.modbus.profile import Profile  # few drivers have one
+
+    if isinstance(driver.profile, Profile) and driver.profile.values:
+        heading = _("Registers, read by function {function}").format(function=driver.profile.function)
+        rows = [
+            (name, f"{value.register} = 0x{value.register:04X}", value.type, f"{value.scale:g}")
+            for name, value in driver.profile.values.items()
+        ]
+        yield Section(heading, (_("Quantity"), _("Register"), _("Type"), _("Times")), rows)
 
 
 def common(driver: Driver) -> Iterator[Section]:
