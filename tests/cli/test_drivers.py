@@ -27,11 +27,11 @@ def told(request, capsys):
     """What is told of a driver in a language, in this process: a new one for each would take minutes."""
 
     def tell(name):
-        assert command_line().main(["drivers", name], standalone_mode=False) == 0
+        with i18n.speaking(request.param):
+            assert command_line().main(["drivers", name], standalone_mode=False) == 0
         return capsys.readouterr().out
 
-    with i18n.speaking(request.param):
-        yield tell
+    return tell
 
 
 @pytest.mark.parametrize("name", registry.names())
