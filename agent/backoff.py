@@ -20,9 +20,7 @@ HELD = 30.0  # a connection that lasted so long was a good one
 class Backoff:
     """Waits of random length below a ceiling that doubles with each failure in a row."""
 
-    def __init__(
-        self, random: Random, longest: float = LONGEST_CEILING, *, shortest: float = SHORTEST_CEILING
-    ) -> None:
+    def __init__(self, random: Random, longest: float = LONGEST_CEILING, *, shortest: float = SHORTEST_CEILING) -> None:
         """Take the ceilings after the first failure and after many, in seconds."""
         self._random = random
         self._longest = longest

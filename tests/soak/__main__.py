@@ -43,6 +43,8 @@ def main(hours: float, ratio: float, lines: Path | None) -> None:
     found = figures([measured(soaked)])
     console.print(_table(found, hours))
     console.print(str(soaked.account), markup=False, highlight=False)
+    for lost in soaked.account.lost[:20] if soaked.account is not None else ():
+        console.print(f"lost: {lost}", markup=False, highlight=False)
     console.print(", ".join(f"{name} {value}" for name, value in here.items()))
     for fault in soaked.faults[:20]:
         console.print(fault[:500], markup=False, highlight=False)
