@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 import tomllib
@@ -103,6 +104,7 @@ class Cabinet:
         self._seed = seed
         self._at: dict[str, str | int] = {}  # which wire or pin a device is on
         self._cuts: list[Cut] = []
+        self._pulled: dict[str, list[tuple[float, float]]] = {}  # when the plug of a device on a pin was out
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -151,7 +153,8 @@ class Cabinet:
                 stretches += [Deaf(name, start, stop) for start, stop in self.wires[at].stretches()]
             else:  # a debounce sees a pin at rest before it takes an edge
                 settles = self.devices[name].settles
-                stretches += [Deaf(name, start, stop + settles) for start, stop in self.board.stretches(at)]
+                pulled = self._pulled.get(name, [])
+                stretches += [Deaf(name, start, stop + settles) for start, stop in (*self.board.stretches(at), *pulled)]
         return stretches
 
     @property
@@ -166,6 +169,34 @@ class Cabinet:
         await self.board.left(HANGS_UP_WITHIN)
         now = time.time()
         self._cuts += [Cut(name, killed_at - device.settles, now) for name, device in self.devices.items()]
+
+    def wire_of(self, name: str) -> Pty:
+        """Return the wire that a device is on; raises CabinetError if it is on a pin."""
+        at = self._at[name]
+        if not isinstance(at, str):
+            raise CabinetError(f"{self._plan}: devices.{name} is on pin {at}, and has no wire")
+        return self.wires[at]
+
+    def unplug(self, name: str) -> None:
+        """Pull the plug of a device: on a line, that of all devices on it; on an input, the contact then is open."""
+        at = self._at[name]
+        if isinstance(at, str):
+            self.wires[at].unplug()
+        elif not self._is_pulled(name):
+            self.board.unplug(at, rest=True)  # a pulled-up input
+            self._pulled.setdefault(name, []).append((time.time(), math.inf))
+
+    def plug(self, name: str) -> None:
+        """Put the plug of a device back in."""
+        at = self._at[name]
+        if isinstance(at, str):
+            self.wires[at].plug()
+        elif self._is_pulled(name):
+            self.board.plug(at)
+            self._pulled[name][-1] = (self._pulled[name][-1][0], time.time())
+
+    def _is_pulled(self, name: str) -> bool:
+        return self._pulled.get(name, [(0.0, 0.0)])[-1][1] == math.inf
 
     async def quiet(self) -> None:
         """Let the devices fall silent, for good; the wires and pins stay. Raises what went wrong in a device."""

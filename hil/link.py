@@ -1,9 +1,10 @@
-"""The link between the agent and its broker: a TCP proxy on loopback that can be cut, and can hang."""
+"""The link between the agent and its broker: a TCP proxy on loopback, and all that goes wrong with it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 import struct
 from enum import StrEnum
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 LOOPBACK = "127.0.0.1"
+PIECE = 0.1  # seconds' worth of bytes that are passed on at a time when the link is slow
+READ_WITHIN = 0.05  # seconds
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER for no time: closing resets, as a line that breaks does
 
 
@@ -23,6 +26,7 @@ class LinkState(StrEnum):
     UP = "up"
     CUT = "cut"  # connections are reset and new ones refused
     HUNG = "hung"  # half open: connections are accepted and nothing is passed on
+    REFUSING = "refusing"  # connections are accepted and reset at once
 
 
 class Link:
@@ -32,6 +36,9 @@ class Link:
         self.state = LinkState.UP
         self.port = 0
         self._target = (host, port)
+        self._pace = math.inf  # bytes a second
+        self._delay = 0.0  # seconds
+        self._tears_after: int | None = None  # bytes that still go up
         self._flows = asyncio.Event()
         self._flows.set()
         self._connections: set[asyncio.Task[None]] = set()
@@ -67,21 +74,40 @@ class Link:
         self.state = LinkState.CUT
         if self._server is not None:
             self._server.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._break()
         if self._server is not None:
             await self._server.wait_closed()
             self._server = None
+
+    async def refuse(self) -> None:
+        """Reset all connections, and reset new ones as soon as they are accepted."""
+        self.state = LinkState.REFUSING
+        await self._break()
+        if self._server is None:
+            await self._listen()
+
+    async def _break(self) -> None:
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     def hang(self) -> None:
         """Pass nothing on any more, and tell nobody."""
         self.state = LinkState.HUNG
         self._flows.clear()
 
+    def slow(self, bytes_per_second: float, delay: float = 0.0) -> None:
+        """Pass no more than so much in either direction, each piece so many seconds late."""
+        self._pace, self._delay = bytes_per_second, delay
+
+    def tear(self, after: int) -> None:
+        """Reset the connection that carries up this many more bytes, in the middle of whatever they belong to."""
+        self._tears_after = after
+
     async def restore(self) -> None:
-        """Work again. What was held back while the link hung is passed on."""
+        """Work again, at full speed. What was held back while the link hung is passed on."""
         self.state = LinkState.UP
+        self._pace, self._delay, self._tears_after = math.inf, 0.0, None
         self._flows.set()
         if self._server is None:
             await self._listen()
@@ -101,6 +127,8 @@ class Link:
         self._connections.add(task)
         try:
             with contextlib.suppress(OSError, asyncio.CancelledError):  # either end broke, or `cut` broke both
+                if self.state is LinkState.REFUSING:
+                    return
                 await self._flows.wait()
                 away_reader, away_writer = await asyncio.open_connection(*self._target)
                 try:
@@ -119,8 +147,8 @@ class Link:
         away_writer: asyncio.StreamWriter,
     ) -> None:
         ways = {
-            asyncio.create_task(self._pass_on(reader, away_writer)),
-            asyncio.create_task(self._pass_on(away_reader, writer)),
+            asyncio.create_task(self._pass_on(reader, away_writer, up=True)),
+            asyncio.create_task(self._pass_on(away_reader, writer, up=False)),
         }
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -129,12 +157,25 @@ class Link:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
         with contextlib.suppress(ConnectionError):
-            while data := await reader.read(65536):
+            while data := await reader.read(int(min(65536, max(self._pace * PIECE, 1)))):
                 await self._flows.wait()
+                await asyncio.sleep(self._delay + len(data) / self._pace)
+                if up and self._tears_after is not None:
+                    data, torn = data[: self._tears_after], len(data) > self._tears_after
+                    self._tears_after = None if torn else self._tears_after - len(data)
+                    if torn:
+                        await self._last(writer, data)
+                        return
                 writer.write(data)
                 await writer.drain()
+
+    async def _last(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        """Have the other end read what still came: a reset overtakes what is buffered."""
+        writer.write(data)
+        await writer.drain()
+        await asyncio.sleep(READ_WITHIN)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

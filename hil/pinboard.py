@@ -32,6 +32,7 @@ class PinBoard:
         self.persistent = False  # outputs keep their level when nobody drives them, as with Raspberry Pi's kernels
         self._levels: dict[int, bool] = {}
         self._outputs: dict[int, bool] = {}
+        self._unplugged: set[int] = set()
         self._watchers: dict[int, list[Callable[[bool, float], None]]] = {}
         self._heard_since: dict[int, float] = {}
         self._deaf: dict[int, list[tuple[float, float]]] = {}
@@ -69,6 +70,8 @@ class PinBoard:
 
     def edges(self, pin: int, edges: Iterable[Edge]) -> None:
         """Make a quick succession of edges; the agent's end keeps their times, where no event loop disturbs them."""
+        if pin in self._unplugged:
+            return
         lines = []
         at = time.monotonic()
         for level, after in edges:
@@ -83,6 +86,15 @@ class PinBoard:
         self.set(pin, level)
         await asyncio.sleep(seconds)
         self.set(pin, not level)
+
+    def unplug(self, pin: int, rest: bool) -> None:
+        """Let what hangs on an input move it no more; the pull brings it to a level of rest."""
+        self.set(pin, rest)
+        self._unplugged.add(pin)
+
+    def plug(self, pin: int) -> None:
+        """Let what hangs on an input move it again."""
+        self._unplugged.discard(pin)
 
     def reads(self, pin: int) -> bool | None:
         """Return the level of an output, or None while no agent drives it."""

@@ -63,6 +63,11 @@ class AgentProcess:
         """Send SIGTERM and wait; raises TimeoutError if it does not end in time."""
         await self._end(signal.SIGTERM, within)
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, and do not wait for what becomes of it."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
     async def _end(self, number: signal.Signals, within: float) -> None:
         process = self._process
         if process is None or process.returncode is not None:

@@ -1,0 +1,1 @@
+"""Rigs: what a hardware-in-the-loop test runs against, each behind the same verbs."""
