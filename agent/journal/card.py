@@ -37,6 +37,7 @@ class Segment:
     size: int = 0
     spans: dict[Key, Ranges] = field(default_factory=dict)  # which numbers are in it
     unreadable: bool = False  # what is in it is not known: it stays, and the next start tries again
+    is_sure: bool = False  # a snapshot in it is known to be on the medium
 
     def note(self, spans: Iterable[Span]) -> None:
         """Remember which numbers are in it."""
@@ -76,6 +77,7 @@ class Card:
         self._files = NumberedFiles(disk, "segment")
         self._file: File | None = None
         self._number = 0
+        self._is_blank = True  # nothing is in it yet
         self._kept: Mapping[str, Any] | None = None  # what the segment says of the kept values
         self._kept_number = 0  # in how many of its commits
         self._ended = False
@@ -103,6 +105,7 @@ class Card:
                     segment.size = self._disk.size(segment.name)
                 continue
             segment.size = len(data)
+            commits = 0
             for found in scan(data):
                 if isinstance(found, Damage):
                     damaged += found.size
@@ -110,6 +113,8 @@ class Card:
                 with suppress(ValueError):  # a good checksum around nonsense: made by something else than this agent
                     doubtful = committed.take(found.payload)
                     segment.note(doubtful)
+                    commits += 1
+            segment.is_sure = commits > 1  # behind a sync that failed no run writes in the same segment
             committed.end_segment()
         return Found(
             committed.state,
@@ -143,17 +148,26 @@ class Card:
             if self._file is None:
                 self._number, self._file = self._files.create_after(self._number)
                 self._ended = False
+                self._is_blank = True
                 self._kept, self._kept_number = None, 0
                 self._disk.sync_folder()
             kept_number = self._kept_number + (commit.kept != self._kept)
             data = frame(Kind.COMMIT, encode_commit(commit, self._kept, kept_number))
             self._file.append(data)
+            self._is_blank = False
             self._file.sync()
         except OSError:
-            self.close()
+            self._abandon()
             raise
         self._kept, self._kept_number = commit.kept, kept_number
         return self._files.name(self._number), len(data)
+
+    def _abandon(self) -> None:
+        """Write nothing more into the segment; of one that holds nothing, leave nothing: there may be one each try."""
+        if self._file is not None and self._is_blank:
+            with suppress(OSError):
+                self._disk.remove(self._files.name(self._number))
+        self.close()
 
     def note(self, name: str, size: int, packs: Iterable[Pack]) -> None:
         """Remember what `write` wrote; ends the segment when it is large enough."""
@@ -161,6 +175,7 @@ class Card:
             self.segments.append(Segment(name))
         segment = self.segments[-1]
         segment.size += size
+        segment.is_sure = True
         segment.note(Span((pack.epoch, pack.stream), pack.first, pack.last) for pack in packs)
         if segment.size >= self._segment_size:
             self.close()
@@ -201,6 +216,11 @@ class Card:
         segment.spans = {key: ranges for key, ranges in segment.spans.items() if ranges}
         segment.unreadable = not segment.spans
         self._ended = self._ended or any(one is segment for one in self.segments[-1:])
+
+    def outdated(self) -> set[str]:
+        """Return the segments that are older than one whose snapshot is known to be on the medium."""
+        sure = max((at for at, segment in enumerate(self.segments) if segment.is_sure), default=0)
+        return {segment.name for segment in self.segments[:sure]}
 
     def size(self) -> int:
         """Return how many bytes the segments hold."""

@@ -33,7 +33,7 @@ class Bounds(NamedTuple):
 
 
 class Tidying:
-    """Removes segments. The newest one always stays: it holds the newest snapshot."""
+    """Removes segments, never the newest one, nor the newest snapshot."""
 
     def __init__(
         self,
@@ -72,8 +72,13 @@ class Tidying:
         await self._committing.take_spare()
 
     async def _remove(self, going: Sequence[Segment]) -> None:
-        # A snapshot that says why they are gone. On a full card that fails, and they go all the same.
-        await self._committing.write()
+        # A snapshot that says why they are gone. On a full card that fails, and they go all the same, but for the one
+        # that holds the last snapshot: after a power cut it is all that is known of this epoch.
+        if not await self._committing.write():
+            outdated = self._card.outdated()
+            going = [segment for segment in going if segment.name in outdated]
+            if not going:
+                return
         names = [segment.name for segment in going]
         try:
             await self._committing.call(self._card.remove, names)

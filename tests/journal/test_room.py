@@ -1,5 +1,6 @@
 """Room: what is left to others, what an uplink may take, and what is taken ahead of need."""
 
+import asyncio
 import errno
 
 from agent.host.disk import Folder
@@ -8,7 +9,7 @@ from agent.journal.pack import Lane
 from agent.journal.spare import NAME, SIZE
 from agent.readings import Stream
 from tests.journal.packs import drain
-from tests.journal.test_losses import alarm, fetched, ledger, packs_of
+from tests.journal.test_losses import alarm, fetched, ledger, packs_of, whole_ledger
 
 MIB = 1 << 20
 
@@ -167,6 +168,47 @@ async def test_the_room_is_taken_once_and_not_at_each_start(bench):
         made = spare.stat().st_ino, spare.stat().st_mtime_ns
         assert made == (spare.stat().st_ino, spare.stat().st_mtime_ns)
     assert spare.stat().st_size == SIZE
+
+
+async def test_the_last_snapshot_stays_on_a_card_that_takes_no_other(bench):
+    card = Shared(bench.card.path)
+    journal = bench.open(card=card, reserve=0)
+    journal.append(Stream.TELEMETRY, bench.readings(3))
+    await journal.commit()
+    epoch = journal.status().epoch
+    for pack in await packs_of(journal):
+        journal.outbox("city").done(pack)
+    await asyncio.sleep(0)
+    bench.let_go()
+    card.create("0000000007.segment").close()  # as a kill leaves it between two steps of a commit
+    card.remove(NAME)
+    card.others = card.total - sum(path.stat().st_size for path in card.path.iterdir())
+
+    journal = bench.open(card=card, reserve=0)
+    journal.append(Stream.TELEMETRY, bench.readings(1))
+    await journal.commit()
+    bench.let_go()
+    bench.power_cut()
+    card.others = 0
+
+    reopened = bench.open(card=card)
+    assert {(one["n"], one["epoch"]) for one in await whole_ledger(reopened)} == {("lost", epoch)}
+
+
+async def test_a_commit_that_finds_no_room_leaves_nothing_behind(bench):
+    card = Shared(bench.card.path)
+    journal = bench.open(card=card, reserve=0)
+    await journal.commit()
+    journal._card.close()
+    before = card.names()
+    card.remove(NAME)
+    card.others = card.total - sum(path.stat().st_size for path in card.path.iterdir())
+    for _ in range(3):
+        journal.append(Stream.TELEMETRY, bench.readings(1))
+        await journal.commit()
+
+    assert "card" in journal.faults
+    assert card.names() == before
 
 
 # --- quotas --------------------------------------------------------------------------------------------------------
