@@ -42,7 +42,7 @@ def shown(*messages):
 
 def test_a_reading_is_a_line_with_time_name_value_unit_and_number():
     assert shown(("live", telemetry(7, reading(12.5), reading(None, 1, Reason.INVALID)))) == [
-        "2026-11-22 11:13:20.000Z pkt-0042/air-1/pm2_5 12.5 ug/m3  [live 7]",
+        "2026-11-22 11:13:20.000Z pkt-0042/air-1/pm2_5 12.5 µg/m³  [live 7]",
         "2026-11-22 11:13:21.000Z pkt-0042/air-1/pm2_5:state invalid  [live 8]",
     ]
 
@@ -68,8 +68,8 @@ def test_what_is_undated_says_so_and_that_it_comes_again_and_then_that_it_was_th
         ("anchors", senml.payload(packed(Stream.ANCHOR, [anchor]), GATEWAY, NOW)),
     )
 
-    assert first == "undated; again when it can be dated: pkt-0042/air-1/pm2_5 12.5 ug/m3  [live 1]"
-    assert later[1] == ("2026-11-22 11:13:20.000Z (shown before, undated) pkt-0042/air-1/pm2_5 12.5 ug/m3  [live 1]")
+    assert first == "undated; again when it can be dated: pkt-0042/air-1/pm2_5 12.5 µg/m³  [live 1]"
+    assert later[1] == ("2026-11-22 11:13:20.000Z (shown before, undated) pkt-0042/air-1/pm2_5 12.5 µg/m³  [live 1]")
 
 
 def test_a_time_that_is_hardly_known_is_shown_with_its_uncertainty():
@@ -77,7 +77,7 @@ def test_a_time_that_is_hardly_known_is_shown_with_its_uncertainty():
 
     [line] = shown(("history", telemetry(1, reading(12.5), dated=hours)))
 
-    assert line == "2026-11-22 11:13:20.000Z ±5400 s pkt-0042/air-1/pm2_5 12.5 ug/m3  [history 1]"
+    assert line == "2026-11-22 11:13:20.000Z ±5400 s pkt-0042/air-1/pm2_5 12.5 µg/m³  [history 1]"
 
 
 @pytest.mark.parametrize(

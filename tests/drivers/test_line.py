@@ -99,7 +99,7 @@ def test_units_are_those_of_the_table_or_of_the_settings():
         ({"pattern": MAXBOTIX, "json": {"rain": "rain"}}, "give either pattern or json"),
         ({"pattern": "("}, "pattern: not a regular expression: missing \\), unterminated subpattern at position 0"),
         ({"pattern": r"\d+"}, "pattern: name a group"),
-        ({"pattern": "(?P<noise>.)"}, "units: the unit of noise is missing"),
+        ({"pattern": "(?P<glare>.)"}, "units: the unit of glare is missing"),
         ({"json": {"Noise!": "a"}, "units": {"Noise!": "dB"}}, "cannot be a quantity"),
         ({"pattern": "(?P<rain>.)", "units": {"rain": "in"}}, "units: rain is always in 'mm'"),
         ({"pattern": "(?P<rain>.)", "units": {"noise": "dB"}}, "units: noise is not measured"),

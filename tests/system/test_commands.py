@@ -77,7 +77,6 @@ REFUSED = [
     ("set", {"device": "siren-1", "on": True, "loud": True}, "bad_argument"),
     ("set", {"device": "siren-1", "on": True, "expires_in": -1}, "expired"),
     ("set", {"device": "siren-1", "on": True, "expires_in": 3600}, "too_far_ahead"),
-    ("reload", {}, "not_possible"),
     ("acknowledge", {"alarm": "c0ffee", "by": "somchai"}, "no_such_alarm"),
 ]
 

@@ -6,7 +6,7 @@ import pty
 import sys
 import tty
 
-from hil.devices.plantower import frame
+from hil.devices.plantower import packed
 from tests.system.gateway import STOPS_WITHIN, Gateway, device_counts, device_is
 from tests.system.troubles import ended, hanging_open, memory, process, release, unprivileged
 
@@ -108,6 +108,6 @@ async def test_a_device_that_floods_with_noise_disturbs_no_other(gateway):
 
 
 async def test_a_device_that_floods_with_good_frames_disturbs_no_other(gateway, tmp_path):
-    (tmp_path / "frames").write_bytes(frame([1] * 12) * 100_000)
+    (tmp_path / "frames").write_bytes(packed([1] * 13) * 100_000)
     await flood(gateway, ("cat", str(tmp_path / "frames")))
     await gateway.go_on("level-1", "meter-1")

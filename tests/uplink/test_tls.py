@@ -282,7 +282,7 @@ async def test_a_renewal_in_the_midst_of_a_backlog_loses_and_doubles_nothing(aut
             count = len(outbox.finished)
             await until(lambda: len(outbox.finished) > count)  # noqa: B023 - waited for within the turn
         await until(lambda: not outbox.unfinished())
-        assert way.snapshot().tally.published == way.snapshot().tally.acked
+        await until(lambda: way.snapshot().tally.published == way.snapshot().tally.acked)  # documents as well
     assert len({(pack.stream, pack.first) for pack in outbox.finished}) == len(outbox.finished)
 
 
