@@ -21,6 +21,7 @@ from agent.journal.pack import Place
 from agent.journal.packing import encode_append, encode_packs, start
 from agent.journal.ranges import Ranges
 from agent.journal.resending import Resending
+from agent.journal.restating import restate
 from agent.journal.spare import Spare
 from agent.journal.state import IDENTITY, LEDGERED
 from agent.journal.status import Fault, Faults, JournalStatus
@@ -295,12 +296,16 @@ class Journal:
     # --- what is lost ----------------------------------------------------------------------------------------------
 
     def _give_up(self, packs: Sequence[Pack], why: str) -> None:
-        for key, first, last in self._stock.give_up(packs):
-            self.state_in_ledger(self._loss("dropped", why, key, first, last))
+        with self._keeping:
+            for key, first, last in self._stock.give_up(packs):
+                self.state_in_ledger(self._loss("dropped", why, key, first, last))
+            self.append(Stream.LEDGER, restate(packs, "", self.clock.boottime()))
 
     def _give_up_for(self, uplink: str, packs: Sequence[Pack], why: str) -> None:
-        for key, first, last in self._stock.give_up_for(uplink, packs):
-            self.state_in_ledger(replace(self._loss("dropped", why, key, first, last), uplink=uplink))
+        with self._keeping:
+            for key, first, last in self._stock.give_up_for(uplink, packs):
+                self.state_in_ledger(replace(self._loss("dropped", why, key, first, last), uplink=uplink))
+            self.append(Stream.LEDGER, restate(packs, uplink, self.clock.boottime()))
 
     def _lost_in(self, segment: Segment, missing: Mapping[Key, Ranges], why: str) -> None:
         self._card.lose(segment, missing)

@@ -3,11 +3,14 @@
 import asyncio
 import errno
 
+import pytest
+
 from agent.host.disk import Folder
 from agent.journal.card import SEGMENT_SIZE
 from agent.journal.pack import Lane
+from agent.journal.ranges import Ranges
 from agent.journal.spare import NAME, SIZE
-from agent.readings import Stream
+from agent.readings import LedgerEntry, Stream
 from tests.journal.packs import drain
 from tests.journal.test_losses import alarm, fetched, ledger, packs_of, whole_ledger
 
@@ -254,6 +257,37 @@ async def test_a_quota_holds_for_the_only_uplink_too_and_survives_a_crash(bench)
     assert count > 0
     assert await fetched(reopened) == list(range(count, 40_000))
     assert await dropped(reopened) == gone
+
+
+def withheld(bench, count):
+    """Return what nobody can make smaller."""
+    now = bench.clock.now
+    names = (f"{bench.chance.bits(128):032x}" for _ in range(count))
+    return [LedgerEntry(now, "withheld", "deadband", 1, "air-1", name, now, now) for name in names]
+
+
+async def deliver(journal, uplink):
+    outbox = journal.outbox(uplink)
+    for lane in (Lane.ALARMS, Lane.HISTORY, Lane.LIVE, Lane.LEDGER):
+        for pack in await packs_of(journal, uplink, lane):
+            outbox.done(pack)
+
+
+@pytest.mark.parametrize("bounds", [{"quotas": {"agency": 64 * 1024}}, {"limit": 64 * 1024, "young_limit": 64 * 1024}])
+async def test_what_an_entry_of_the_ledger_said_outlives_it_when_it_has_to_go_too(bench, bounds):
+    journal = bench.open(uplinks=("city", "agency"), **bounds)
+    await segments(journal, bench, 10)
+    for _ in range(12):
+        journal.append(Stream.LEDGER, withheld(bench, 400))
+        await deliver(journal, "city")
+        await journal.commit()
+
+    assert journal.status().card_bytes < 2 * 64 * 1024
+    assert await fetched(journal, "agency") == []
+    dropped = [one for one in await whole_ledger(journal, "agency") if one["n"] == "dropped"]
+    assert {one["stream"] for one in dropped} == {"alarm", "ledger", "telemetry"}
+    numbers = {(one["first"], one["last"]) for one in dropped if one["stream"] == "telemetry"}
+    assert list(Ranges(numbers)) == [(1, 20_000)]
 
 
 async def test_alarms_go_too_when_there_is_nothing_else_to_give_up(bench):
