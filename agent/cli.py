@@ -24,12 +24,15 @@ COMMANDS = {
     "check": N_("Check a configuration without running it."),
     "status": N_("Ask the running agent how it is."),
     "safe": N_("Switch all outputs off after the agent has ended."),
+    "update": N_("Install a later release, and try it."),
+    "rollback": N_("Go back to the release that ran before."),
     "journal": N_("Look into the readings that are kept on a card."),
     "drivers": N_("List what can be connected, with its settings."),
     "decode": N_("Decode recorded bytes of a device to lines of JSON."),
     "schema": N_("Print the JSON Schema of the configuration."),
     "listen": N_("Show what gateways publish."),
     "demo": N_("Run a whole cabinet on this machine."),
+    "bundle": N_("Make a release for gateways, and the keys that sign it."),
 }
 
 
@@ -68,7 +71,10 @@ def main() -> None:
     except OSError as error:
         if error.filename is not None or error.errno not in UNWRITTEN:
             raise  # of something else than standard output: a defect
-        click.echo(_("what is said cannot be written: {error}").format(error=i18n.retold(error.strerror or str(error))), err=True)
+        click.echo(
+            _("what is said cannot be written: {error}").format(error=i18n.retold(error.strerror or str(error))),
+            err=True,
+        )
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except KeyboardInterrupt:

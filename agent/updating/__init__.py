@@ -1,0 +1,1 @@
+"""Releases: how they are made, signed, checked and installed. No running agent imports anything of this."""
