@@ -60,7 +60,8 @@ def uncommitted(project: Path) -> bool:
     return bool(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
 
 
-def _targets(project: Path, target: Target, wheels: dict[str, bytes], moment: int) -> dict[str, bytes]:
+def targets_of(project: Path, target: Target, wheels: dict[str, bytes], moment: int) -> dict[str, bytes]:
+    """Return what is to be vouched for: the wheels, the units of a checkout, an SBOM and the manifest of it all."""
     """Return the targets of a release: what is vouched for, wheels included, and the manifest of it all."""
     own = next(data for name, data in wheels.items() if name.startswith("roadside-"))
     version = sbom.metadata(own)["Version"]

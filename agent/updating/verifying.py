@@ -35,6 +35,7 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 from agent import i18n
 from agent.i18n import _
 from agent.updating.archive import LARGEST, MANIFEST, METADATA, TARGETS, Archive, ArchiveError, Checked, Place
+from agent.updating.confined import FETCHED
 from agent.updating.targets import order
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ REFUSED = 1
 BASE = "release:///"
 ROLES = ("root", "timestamp", "snapshot", "targets")
 METADATA_KEPT, ASIDE, NEW = "metadata", ".old", ".new-"  # in the folder of what is trusted
-FETCHED = "fetched"  # beside them: what was got from a URL
 STEP = 1 << 16  # bytes
 PATIENCE = 60.0  # seconds without a byte
 
