@@ -5,8 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -82,8 +82,7 @@ def test_a_release_that_was_given_up_and_made_anew_under_its_old_number_replaces
 
 
 def test_without_room_nothing_is_begun(base, monkeypatch):
-    usage = namedtuple("usage", "total used free")(1 << 40, 1 << 40, 31 << 20)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=31 << 20))
     with pytest.raises(InstallError, match="31 MiB are free, and 33 MiB are needed"):
         install(base)
     assert names(base) == ["1.0"]

@@ -195,7 +195,7 @@ def test_the_process_says_in_the_technicians_words_why_not(gateway, root, tmp_pa
 @pytest.mark.usefixtures("importable")
 def test_a_release_is_fetched_from_a_web_server(gateway, root, good):
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802 - http.server's own
+        def do_GET(self):
             self.send_response(200 if self.path == "/release" else 404)
             self.end_headers()
             self.wfile.write(good)
