@@ -10,22 +10,19 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hil.debian import bare, unpack, why_no_suite
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
 PACKAGES = ("dbus", "mosquitto", "mosquitto-clients", "procps", "python3", "python3-venv", "systemd", "systemd-sysv")
-SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}  # Debian's Python: what is installed for ours runs in there as well
-SOURCES = (Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*"))
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "roadside-hil"
 BOOTS_WITHIN = 60.0  # seconds
 ENDS_WITHIN = 20.0
 SIGRTMIN = 34
@@ -53,30 +50,12 @@ def why_not() -> str:
         return "a container needs root"
     if missing := [command for command in ("mmdebstrap", "systemd-nspawn", "nsenter") if shutil.which(command) is None]:
         return f"{missing[0]} is not installed"
-    if sys.version_info[:2] not in SUITES:
-        return f"no Debian has Python {sys.version_info[0]}.{sys.version_info[1]}"
+    if reason := why_no_suite():
+        return reason
     probe = ["unshare", "--mount", "--propagation", "private", "true"]
     if subprocess.run(probe, capture_output=True, check=False).returncode:
         return "the root of this process is no mount point (a chroot): systemd-nspawn cannot boot from there"
     return ""
-
-
-def bare(cache: Path = CACHE) -> Path:
-    """Return the archive of a bare Debian for our version of Python, made if it is not there yet."""
-    suite = SUITES[sys.version_info[0], sys.version_info[1]]
-    recipe = sha256("\n".join([suite, *PACKAGES]).encode()).hexdigest()[:12]
-    archive = cache / f"{suite}-{recipe}.tar"
-    if not archive.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        part = archive.with_name(f"part-{os.getpid()}.tar")
-        sources = [str(source) for source in SOURCES if source.is_file()]
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, str(part)]
-        made = subprocess.run([*command, *sources], capture_output=True, text=True, check=False)
-        if made.returncode:
-            part.unlink(missing_ok=True)
-            raise ContainerError(f"mmdebstrap: {made.stderr.strip()[-500:]}")
-        part.replace(archive)
-    return archive
 
 
 class Container:
@@ -93,9 +72,8 @@ class Container:
 
     def __enter__(self) -> Self:
         self.root.mkdir()
-        unpack = ["tar", "-xf", str(self._archive or bare()), "-C", str(self.root), "--exclude=./dev/*"]
         try:
-            subprocess.run(unpack, check=True)
+            unpack(self._archive or bare(PACKAGES), self.root)
             self._prepare(self.root)
             self.boot()
         except BaseException:
@@ -197,29 +175,3 @@ class Container:
 
 def _name(process: int) -> str:
     return Path(f"/proc/{process}/comm").read_text().strip()
-
-
-def copy_distributions(names: Sequence[str], site: Path) -> None:
-    """Copy installed distributions, and all that they need, into another folder of packages."""
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    from packaging.requirements import Requirement
-
-    waiting, copied = list(names), set[str]()
-    while waiting:
-        name = waiting.pop()
-        if name in copied:
-            continue
-        copied.add(name)
-        try:
-            found = distribution(name)
-        except PackageNotFoundError:
-            continue  # only needed elsewhere
-        needed = map(Requirement, found.requires or ())
-        waiting += [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
-        for file in found.files or ():
-            source = Path(str(found.locate_file(file)))
-            if ".." not in file.parts and source.is_file():
-                target = site / file
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source, target)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hil.container import Container, ContainerError, bare, why_not
+from hil.container import PACKAGES, Container, why_not
+from hil.debian import DebianError, bare
 from tests.systemd.installing import install
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ def machine() -> Iterator[Container]:
     if reason := why_not():
         pytest.skip(reason)
     try:
-        archive = bare()
-    except ContainerError as error:
+        archive = bare(PACKAGES)
+    except DebianError as error:
         pytest.skip(f"no bare Debian to be had: {error}")
     with Container(install, archive) as machine:
         yield machine

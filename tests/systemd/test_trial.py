@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.systemd.installing import RELEASE
+from hil.install import RELEASE
 
 SWITCH = "/opt/roadside/roadside-switch"
 

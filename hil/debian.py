@@ -1,0 +1,50 @@
+"""A bare Debian for our version of Python: the root folder of a container or of a virtual machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}  # Debian's Python: what is installed for ours runs in there as well
+SOURCES = (Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*"))
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "roadside-hil"
+
+
+class DebianError(Exception):
+    """A Debian cannot be made here; the message says why."""
+
+
+def why_no_suite() -> str:
+    """Return why there is no Debian for this Python; empty if there is one."""
+    version = sys.version_info[:2]
+    return "" if version in SUITES else f"no Debian has Python {version[0]}.{version[1]}"
+
+
+def bare(packages: Sequence[str], cache: Path = CACHE) -> Path:
+    """Return the archive of a bare Debian with these packages, made if it is not there yet; raises DebianError."""
+    suite = SUITES[sys.version_info[0], sys.version_info[1]]
+    recipe = sha256("\n".join([suite, *packages]).encode()).hexdigest()[:12]
+    archive = cache / f"{suite}-{recipe}.tar"
+    if not archive.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        part = archive.with_name(f"part-{os.getpid()}.tar")
+        sources = [str(source) for source in SOURCES if source.is_file()]
+        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}", suite, str(part)]
+        made = subprocess.run([*command, *sources], capture_output=True, text=True, check=False)
+        if made.returncode:
+            part.unlink(missing_ok=True)
+            raise DebianError(f"mmdebstrap: {made.stderr.strip()[-500:]}")
+        part.replace(archive)
+    return archive
+
+
+def unpack(archive: Path, root: Path) -> None:
+    """Lay out such an archive; device nodes are the kernel's business."""
+    subprocess.run(["tar", "-xf", str(archive), "-C", str(root), "--exclude=./dev/*"], check=True)

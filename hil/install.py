@@ -1,0 +1,80 @@
+"""Puts Roadside below a root folder as it is on a gateway: release, units and settings, switched on."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROJECT = Path(__file__).parents[1]
+RELEASE = "opt/roadside/releases/test"
+NEEDED = ("aiomqtt", "annotated-types", "click", "gpiozero", "pydantic", "pynmeagps", "pyserial", "rich")
+COMMAND = f"""\
+#!/usr/bin/python3
+import sys
+sys.path.insert(0, "/{RELEASE}/lib")
+from agent.cli import main
+sys.exit(main())
+"""
+
+
+class InstallError(Exception):
+    """A step of the installation failed; the message is what it said."""
+
+
+def install(root: Path) -> None:
+    """Install this checkout below a Debian's root, with the packages of this environment; raises InstallError."""
+    lib = root / RELEASE / "lib"
+    lib.mkdir(parents=True)
+    for package in ("agent", "drivers", "hil"):
+        shutil.copytree(PROJECT / package, lib / package, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_distributions(NEEDED, lib)
+    command = root / RELEASE / "bin/roadside"
+    command.parent.mkdir()
+    command.write_text(COMMAND)
+    command.chmod(0o755)
+    (root / "opt/roadside/current").symlink_to("releases/test")
+    python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    run_in(root, python, "-m", "compileall", "-q", f"/{RELEASE}/lib")
+    _run([str(PROJECT / "systemd/install.sh"), "--root", str(root)])
+
+
+def run_in(root: Path, *command: str) -> None:
+    """Run a command with this root; raises InstallError."""
+    _run(["chroot", str(root), *command])
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InstallError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+
+
+def copy_distributions(names: Sequence[str], site: Path) -> None:
+    """Copy installed distributions, and all that they need, into another folder of packages."""
+    from packaging.requirements import Requirement
+
+    waiting, copied = list(names), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in copied:
+            continue
+        copied.add(name)
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:
+            continue  # only needed elsewhere
+        needed = map(Requirement, found.requires or ())
+        waiting += [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+        for file in found.files or ():
+            source = Path(str(found.locate_file(file)))
+            if ".." not in file.parts and source.is_file():
+                target = site / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target)
