@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[1]
 RELEASE = "opt/roadside/releases/test"
-NEEDED = ("aiomqtt", "annotated-types", "click", "gpiozero", "pydantic", "pynmeagps", "pyserial", "rich")
+NEEDED = ("aiomqtt", "annotated-types", "click", "gpiozero", "pydantic", "pynmeagps", "pyserial", "rich", "tuf")
 COMMAND = f"""\
 #!/usr/bin/python3
 import sys

@@ -1,0 +1,143 @@
+"""The whole way of an update on the real systemd: made, signed, checked apart, installed, tried, and back."""
+
+import json
+import shutil
+import time
+
+import pytest
+
+from agent.updating import bundle, confined, signing
+from agent.updating.targets import TARGETS, here
+from hil.install import RELEASE
+from tests.updating.checkouts import checkout, installed_wheels
+
+ROADSIDE = "/opt/roadside/current/bin/roadside"
+DAYS = 365.0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("releases")
+
+
+@pytest.fixture(scope="module")
+def keys(folder):
+    signing.make_keys(folder / "keys", signing.moment_of(int(time.time())))
+    return folder / "keys"
+
+
+@pytest.fixture(scope="module")
+def make(folder, keys):
+    """Make a release of this checkout with another version, and perhaps with a file changed."""
+    wheels = installed_wheels(folder / "wheels")
+
+    def make(version, change=None):
+        project = checkout(folder / version, version, wheels)
+        for name, text in (change or {}).items():
+            (project / name).write_text(text)
+        target = here() or TARGETS["bookworm-x86_64"]
+        path = folder / f"roadside-{version}"
+        path.write_bytes(bundle.make(project, target, int(time.time()), wheels=wheels, keys=keys, days=DAYS))
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def second(make):
+    return make("2.0")
+
+
+@pytest.fixture(autouse=True)
+def gateway(machine, keys):
+    """A gateway that trusts the keys; afterwards it runs what it ran before."""
+    shutil.copy(keys / "1.root.json", machine.root / "etc/roadside/update/root.json")
+    (machine.root / RELEASE / "COMPLETE").touch()
+    machine.run("mkdir", "-p", "/run/systemd/system/roadside.service.d")
+    machine.run("tee", "/run/systemd/system/roadside.service.d/test.conf", given="[Service]\nRestartSec=100ms\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.until(lambda: proof(machine).get("online"), "the present release is online", 90)
+    yield
+    machine.run("rm", "-rf", "/run/systemd/system/roadside.service.d", "/opt/roadside/trial.json")
+    machine.run("rm", "-rf", "/opt/roadside/previous", "/var/lib/roadside-update/metadata")
+    machine.run("ln", "-sfn", "releases/test", "/opt/roadside/current")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "roadside")
+    for left in (machine.root / "opt/roadside/releases").iterdir():
+        if left.name != "test":
+            shutil.rmtree(left)
+
+
+def proof(machine):
+    said = machine.run("cat", "/run/roadside/young/proof.json", check=False).stdout
+    return json.loads(said) if said else {}
+
+
+def current(machine):
+    return (machine.root / "opt/roadside/current").readlink().name
+
+
+def update(machine, path):
+    shutil.copy(path, machine.root / "root/release")
+    return machine.run(ROADSIDE, "update", "/root/release", check=False)
+
+
+def test_an_update_is_tried_proves_itself_stays_and_can_be_taken_back(machine, second):
+    done = update(machine, second)
+    assert done.returncode == 0, done.stderr
+    assert "2.0 is on trial for 10 min" in done.stdout
+    machine.until(lambda: proof(machine).get("release") == "2.0", "the new release runs", 60)
+    machine.until(lambda: proof(machine).get("delivered") and proof(machine).get("stored"), "it proves itself", 90)
+    machine.run("systemctl", "start", "roadside-trial.service")
+    assert current(machine) == "2.0"
+    assert (machine.root / "opt/roadside/previous").readlink().name == "test"
+    own = machine.run("stat", "-c", "%U %a", "/var/lib/roadside-update").stdout
+    assert own == "roadside-update 700\n"
+
+    refused = update(machine, second)
+    assert refused.returncode == 1
+    assert "2.0 runs already" in refused.stderr
+
+    machine.run(ROADSIDE, "rollback")
+    machine.until(lambda: proof(machine).get("release") == "test", "the old release runs again", 60)
+    assert current(machine) == "test"
+
+
+def test_a_release_whose_agent_does_not_start_is_taken_back_by_itself(machine, make):
+    done = update(machine, make("2.1", {"agent/commands/run.py": "raise SystemExit(1)\n"}))
+    assert done.returncode == 0, done.stderr
+    machine.until(lambda: current(machine) == "test", "the old release is back", 60)
+    machine.until(lambda: proof(machine).get("release") == "test", "and runs", 60)
+
+
+def test_a_release_that_somebody_has_changed_is_refused_and_nothing_happens(machine, second, folder):
+    broken = bytearray(second.read_bytes())
+    broken[len(broken) // 2] ^= 1
+    (folder / "broken").write_bytes(broken)
+    done = update(machine, folder / "broken")
+    assert done.returncode == 1
+    assert "nothing has changed" in done.stderr
+    assert "damaged" in done.stderr
+    assert current(machine) == "test"
+    assert not (machine.root / "opt/roadside/releases/2.0").exists()
+
+
+def test_only_root_may_update(machine):
+    done = machine.run("setpriv", "--reuid=roadside", "--clear-groups", ROADSIDE, "update", "/root/x", check=False)
+    assert done.returncode == 1
+    assert "only root can install a release" in done.stderr
+
+
+def test_the_check_can_neither_write_elsewhere_nor_read_secrets_nor_reach_a_network(machine):
+    attempt = (
+        "import os, socket\n"
+        "def can(what):\n"
+        "    try:\n        what(); return True\n    except OSError:\n        return False\n"
+        "print(os.getuid() != 0, can(lambda: open('/opt/x', 'w')),"
+        " can(lambda: os.listdir('/etc/roadside/credentials')), can(lambda: open(os.environ['STATE_DIRECTORY'] + '/x', 'w')), can(lambda: socket.socket(socket.AF_INET)))"
+    )
+    sandboxed = confined.command(online=False, language="en")
+    sandboxed = sandboxed[: sandboxed.index("-m") - 2]
+    done = machine.run(*sandboxed, "/usr/bin/python3", "-c", attempt)
+    assert done.stdout.split() == ["True", "False", "False", "True", "False"]
+    assert machine.run("test", "-e", "/var/lib/roadside-update/x").returncode == 0
