@@ -147,6 +147,16 @@ class Journal:
             # Before the first number is used: so that after a power cut the next start can say what was cut, and the
             # one after that, should the power fail again at once.
             self._committing.write_now()
+        else:
+            self._hurry()
+
+    def _hurry(self) -> None:
+        """Have the first look commit all that an earlier run left, however old: it may have waited in many runs.
+
+        Else kills that follow each other faster than a commit is due would put it off for ever.
+        """
+        self._changed_at = self.clock.boottime() - int(SNAPSHOT_EVERY * 1e9)
+        self._urgent.set()
 
     # --- what comes in ---------------------------------------------------------------------------------------------
 

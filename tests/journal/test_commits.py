@@ -18,6 +18,7 @@ from agent.readings import Stream
 from tests.journal.conftest import BOOT
 from tests.journal.packs import drain, values
 from tests.journal.test_losses import fetched
+from tests.uplink.waiting import until
 
 EPOCH = "e" * 16
 SECOND = 1_000_000_000
@@ -172,6 +173,22 @@ async def test_what_an_earlier_run_left_is_committed_at_the_first_look(bench):
     bench.power_cut()
 
     assert await fetched(bench.open()) == [0, 1, 2]
+
+
+async def test_kills_before_each_commit_is_due_put_it_off_no_longer_than_one_run(bench):
+    for number in range(4):
+        journal = bench.open()  # whose interval is an hour
+        running = asyncio.create_task(journal.run())
+        await until(lambda journal=journal: journal.status().commits)
+        journal.append(Stream.TELEMETRY, bench.readings(1))
+        journal.keep("rain-1", number)
+        running.cancel()
+        bench.let_go()
+    bench.power_cut()
+
+    reopened = bench.open()
+    assert await fetched(reopened) == [0, 1, 2]
+    assert reopened.kept("rain-1") == 2
 
 
 async def test_progress_reaches_the_card_within_a_minute(bench):

@@ -76,6 +76,13 @@ BUGS = {
         "                pass\n",
         first=10008,
     ),
+    "a commit that kills put off for ever": Bug(
+        "agent.journal.journal",
+        "        else:\n            self._hurry()\n",
+        "",
+        first=96,
+        step=16,
+    ),
     "an anchor of another boot": Bug(
         "agent.timekeeper",
         "date_by(self._anchors.get(boot, ()), at)",

@@ -56,6 +56,7 @@ class City:
     records: dict[Name, Arrived] = field(default_factory=dict)  # in the order in which they came
     told: list[Told] = field(default_factory=list)
     refused: dict[Name, int] = field(default_factory=dict)  # when the agent heard of it last
+    set_aside: set[Name] = field(default_factory=set)  # too large although alone: nothing waits behind it
     parts: bool = False  # a pack was too large: what was on its way in parts comes again as a whole
     acked: dict[Name, int] = field(default_factory=dict)  # what the agent knows to be here, and since when
 
@@ -94,7 +95,9 @@ class City:
 
     def note_refusal(self, names: list[Name], code: int) -> None:
         """Note that the agent was told that these were refused."""
-        self.parts = self.parts or code == TOO_LARGE
+        if code == TOO_LARGE:
+            self.parts = True
+            self.set_aside.update(names if len(names) == 1 else ())
         self.refused |= dict.fromkeys(names, self.universe.now)
 
     def ack(self, names: list[Name]) -> None:

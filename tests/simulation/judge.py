@@ -57,8 +57,9 @@ def _order(play: Play) -> Iterator[str]:
     """In live and in history the readings of a device come in the order in which they were made.
 
     What had been given up may come after all, and late: where a power cut finds a card that never heard of it. What
-    was refused comes after what was on its way at that moment, if the broker has changed its mind in between. And what
-    a card would not give back for a while comes when it does (docs/wire.md).
+    was refused comes after what was on its way at that moment, if the broker has changed its mind in between; what was
+    too large although alone comes when it can; and what a card would not give back for a while comes when it does
+    (docs/wire.md).
     """
     clocks = {clock.boot: clock for clock in play.truth.clocks}
     unread = max((spell.since for spell in play.card_spells if spell.how == "read"), default=-1)
@@ -68,6 +69,8 @@ def _order(play: Play) -> Iterator[str]:
     for one in play.city.records.values():
         epoch, stream, number = one.name
         if one.topic not in {"live", "history"} or given_up[epoch, stream].covers(number, number):
+            continue
+        if one.name in play.city.set_aside:
             continue
         key = (one.topic, one.fields["n"].partition("/")[0])
         place = (boots[one.boot], one.boottime + 0.0005)

@@ -175,6 +175,8 @@ def special_troubles(universe: Universe, seconds: float) -> list[Trouble]:
             broker.down = None
 
     match universe.seed % 16:
+        case 0:
+            return _crash_loop(chance, begin)
         case 4:
             return [
                 (begin, lambda play: away(play, broker=play.broker)),
@@ -192,6 +194,28 @@ def special_troubles(universe: Universe, seconds: float) -> list[Trouble]:
                 *(one for moment in moments for one in _cut_start(chance, moment, end)),
             ]
     return []
+
+
+def _crash_loop(chance: Random, at: float) -> list[Trouble]:
+    """While nothing goes up, no run lasts for long enough to commit at its leisure; then the power fails."""
+
+    def begin(play: Play) -> None:
+        play.reached.add("a crash loop, and a power cut")
+        play.universe.tell("outage", "and a crash loop")
+        play.broker.down = LinkFault.UNREACHABLE
+        play.broker.drop()
+
+    def end(play: Play) -> None:
+        play.broker.down = None
+        play.fatal_start = moment
+        play.kill(0)
+
+    moment = chance.randint(1, 40)
+    happens: list[Trouble] = [(at, begin)]
+    for _ in range(40):
+        at += chance.uniform(1, 4)
+        happens.append((at, lambda play: play.kill(0)))
+    return [*happens, (at + chance.uniform(0, 3), end)]
 
 
 def _both_refuse(chance: Random, at: float) -> list[Trouble]:
