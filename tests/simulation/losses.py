@@ -189,7 +189,7 @@ class Excuses:
             until = min(at, card) if card is not None else at
             yield self._running_before(until, self._interval), at, "telemetry"
             yield self._running_before(until, BETWEEN_ALARMS), at, "alarm"
-            yield self._running_before(until, KEPT + self._interval), at, "withheld"
+            yield self._stated_by(until), at, "withheld"
 
     def _running_before(self, at: int, seconds: float) -> int:
         """Return when an agent had run for so much less than at a time: while none runs, nothing is committed."""
@@ -201,6 +201,14 @@ class Excuses:
                 return min(at, end) - left
             left -= lasted
         return 0
+
+    def _stated_by(self, at: int) -> int:
+        """Return since when a count may not have been stated: each start waits anew, another boot has no use for it."""
+        wait = round((2 * KEPT + self._interval) * SECOND)
+        for end in reversed(self._play.ends):
+            if at - wait <= end.now <= at:
+                at = end.now
+        return at - wait
 
     def cover(self, one: Measured) -> bool:
         """Return whether a measurement may be lost."""
