@@ -256,7 +256,7 @@ class Agent:
             case InputDriver() as driver:
                 from agent.sampler.edges import watch
 
-                return partial(watch, pipeline, driver, self._world.gpio(), self._clock)
+                return partial(watch, pipeline, driver, self._world.gpio(), self._clock, self._utc)
             case OutputDriver() as driver:
                 from agent.sampler.output import drive
 

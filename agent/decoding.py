@@ -47,6 +47,7 @@ def settings(driver: Driver, given: Mapping[str, str]) -> Any:  # noqa: ANN401 -
         except ValueError:
             pass  # it is said below in the words of the configuration
     from agent.config.overrides import override  # these bring pydantic along, which takes longer than all the rest
+    from agent.config.plain import plain
     from agent.config.tables import read
 
     source = Source("", "")
@@ -59,7 +60,7 @@ def settings(driver: Driver, given: Mapping[str, str]) -> Any:  # noqa: ANN401 -
 
         if is_path(given["profile"]):
             check_profile(given["profile"])
-    made = read(driver.settings, pins, (), problems)
+    made = read(driver.settings, plain(pins, problems), (), problems)
     if made is None or unfit:
         raise ConfigError([*problems.found.values(), *unfit])
     return made

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from datetime import date
 
 Value = float | int | bool | str
 
@@ -78,7 +81,7 @@ class TimeFix(NamedTuple):
 Item = Measurement | Fault | TimeFix
 
 
-# --- the four shapes of a driver -------------------------------------------------------------------------------------
+# --- the shapes of a driver ------------------------------------------------------------------------------------------
 
 
 class Decoder(Protocol):
@@ -177,6 +180,34 @@ class EdgeDecoder(Protocol):
         ...
 
 
+class Ranger(Protocol):
+    """A device that answers a short pulse on one GPIO pin with one on another, as long as its sound was on the way."""
+
+    def take(self, echo: float | Reason) -> list[Item]:
+        """Take how long the pulse lasted, in seconds, or why there was none."""
+        ...
+
+
+class Gauge(Protocol):
+    """What looks at the gateway itself. Times as in `EdgeDecoder`."""
+
+    def due(self) -> float:
+        """Return when `look` wants to be called; at once at the start."""
+        ...
+
+    def look(self, at: float, gateway: GatewayView) -> list[Item]:
+        """Look, and return what is to be told by now."""
+        ...
+
+    def memory(self) -> Mapping[str, float]:
+        """Return what must survive a restart; empty if nothing."""
+        ...
+
+    def recall(self, memory: Mapping[str, float]) -> None:
+        """Take up what an earlier run left behind; called once, before anything else."""
+        ...
+
+
 class Output(Protocol):
     """A device on a GPIO output. Times as in `EdgeDecoder`."""
 
@@ -262,7 +293,7 @@ class Wire(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
-    """One row of what Roadside can read: use one of the four subclasses."""
+    """One row of what Roadside can read: use one of the subclasses."""
 
     name: str
     title: str  # maker and model; wrap in N_ only what is not a proper name
@@ -345,9 +376,36 @@ class OutputSettings(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputDriver(Driver):
-    """A device on a GPIO input; its settings are `InputSettings` and more."""
+    """A device on a GPIO input; its settings are `InputSettings` and more.
+
+    One whose settings say when it was last tested has a `test_due` among its quantities, which the sampler tells.
+    """
 
     make: Callable[[Any], EdgeDecoder]
+    tested_on: Callable[[Any], date | None] | None = None
+
+
+class RangingSettings(Protocol):
+    """What the settings of a device with a trigger and an echo have."""
+
+    trigger: int  # BCM numbers
+    echo: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangingDriver(Driver):
+    """A device with a trigger and an echo; its settings are `RangingSettings` and more."""
+
+    every: float = 1.0  # seconds between two pulses unless configured
+    make: Callable[[Any], Ranger]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayDriver(Driver):
+    """The gateway itself as a device, which needs no port."""
+
+    every: float = 60.0  # seconds between two reports unless configured
+    make: Callable[[Any, float], Gauge]  # of the settings and the seconds between two reports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -428,6 +486,18 @@ class InputLine(Protocol):
         ...
 
 
+class RangingLine(Protocol):
+    """A trigger and an echo."""
+
+    async def measure(self) -> float | Reason:
+        """Wait for an echo and return how long its pulse was, in seconds, or why there is none."""
+        ...
+
+    def close(self) -> None:
+        """Give the pins back. Harmless to call again."""
+        ...
+
+
 class OutputLine(Protocol):
     """A GPIO output."""
 
@@ -449,4 +519,53 @@ class GpioPorts(Protocol):
 
     def output(self, pin: int, *, active: str, initial: bool) -> OutputLine:
         """Claim a pin as an output at its initial logical level."""
+        ...
+
+    def ranging(self, trigger: int, echo: int) -> RangingLine:
+        """Claim a pin as a trigger and another as an echo."""
+        ...
+
+
+# --- what a driver needs to look at the gateway itself ---------------------------------------------------------------
+
+
+class Space(NamedTuple):
+    """How much of a disk is free."""
+
+    free: int  # bytes, for programs that are not root
+    total: int  # bytes
+
+
+class LinkCounts(NamedTuple):
+    """What an uplink knows of its way to the broker; counted since the agent started."""
+
+    online: bool
+    attempts: int  # to connect
+    failed: int  # of these
+    answered: int  # messages
+    unanswered: int  # messages that a connection took with it when it went
+    latency: float | None  # seconds from a message to its answer, median of the last ones; None before the first
+
+
+class GatewayView(Protocol):
+    """The files in which the system tells of itself, below /proc and /sys, and the links. Paths are absolute."""
+
+    def read(self, path: str) -> str:
+        """Return a small file; raises OSError."""
+        ...
+
+    def find(self, pattern: str) -> list[str]:
+        """Return the paths that fit a pattern as of a shell, sorted; perhaps none."""
+        ...
+
+    def age(self, path: str) -> float:
+        """Return the seconds since a file was written; raises OSError."""
+        ...
+
+    def space(self, path: str) -> Space:
+        """Return what is free on the disk that a folder is on; raises OSError."""
+        ...
+
+    def link(self, uplink: str | None) -> LinkCounts:
+        """Return how an uplink is doing; the first one unless named. Raises KeyError if there is none of that name."""
         ...

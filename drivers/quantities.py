@@ -173,6 +173,7 @@ QUANTITIES: dict[str, Quantity] = {
     "mains_failed": Quantity("", N_("Mains have failed")),
     "test_due": Quantity("", N_("The yearly test is due")),
     "pulses": Quantity("count", N_("Pulses since the counter was installed")),
+    "pulse_rate": Quantity("1/min", N_("Pulses a minute")),
     "on": Quantity("", N_("Switched on")),
     # the gateway itself
     "cpu_temperature": Quantity("Cel", N_("Temperature of the Pi's processor")),
@@ -181,6 +182,7 @@ QUANTITIES: dict[str, Quantity] = {
     "throttled": Quantity("", N_("The Pi runs slower because of heat or low voltage")),
     "disk_life_used": Quantity("%", N_("Share of the card's life that is used up")),
     "disk_written": Quantity("MB", N_("Written to the card since the Pi started")),
+    "disk_written_total": Quantity("GB", N_("Written to the card since it was formatted")),
     "disk_free": Quantity("%", N_("Free space on the card")),
     "memory_available": Quantity("MiB", N_("Memory that programs can still have")),
     "load": Quantity("", N_("Processes that want the processor, mean of a minute")),

@@ -8,27 +8,48 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from drivers.contract import BusOutputDriver, Driver, InputDriver, ListeningDriver, OutputDriver, PollingDriver
+from drivers.contract import (
+    BusOutputDriver,
+    Driver,
+    GatewayDriver,
+    InputDriver,
+    ListeningDriver,
+    OutputDriver,
+    PollingDriver,
+    RangingDriver,
+)
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint, EntryPoints
 
 GROUP = "roadside.drivers"
 
+SHAPES = (
+    ListeningDriver,
+    PollingDriver,
+    BusOutputDriver,
+    InputDriver,
+    RangingDriver,
+    OutputDriver,
+    GatewayDriver,
+)
 BY_PROFILE = "modbus"  # the driver that somebody's own profile makes
 
 TABLE = {
     "a02yyuw": "drivers.devices.a02yyuw:DRIVER",
+    "anemometer": "drivers.devices.anemometer:DRIVER",
     "button": "drivers.devices.button:DRIVER",
     "hpma115": "drivers.devices.hpma115:DRIVER",
     "ld2451": "drivers.devices.ld2451:DRIVER",
     "line": "drivers.devices.line:DRIVER",
+    "loop_detector": "drivers.devices.loop_detector:DRIVER",
     "maxbotix": "drivers.devices.maxbotix:DRIVER",
     "mhz19": "drivers.devices.mhz19:DRIVER",
     "modbus": "drivers.modbus.own:DRIVER",
     "nmea": "drivers.devices.nmea:DRIVER",
     "ops243": "drivers.devices.ops243:DRIVER",
     "plantower": "drivers.devices.plantower:DRIVER",
+    "pulse_counter": "drivers.devices.pulse_counter:DRIVER",
     "pzem004t": "drivers/profiles/pzem004t.toml",
     "rain_gauge": "drivers.devices.rain_gauge:DRIVER",
     "relay8": "drivers/profiles/relay8.toml",
@@ -126,8 +147,8 @@ def _load_added(entry: "EntryPoint") -> Driver:
         driver = entry.load()
     except (Exception, SystemExit) as error:  # a stranger's module may do anything while it is imported
         raise BrokenDriverError(entry.name, entry.value, f"{type(error).__name__}: {error}") from error
-    if not isinstance(driver, ListeningDriver | PollingDriver | BusOutputDriver | InputDriver | OutputDriver):
-        shapes = "ListeningDriver, PollingDriver, BusOutputDriver, InputDriver, OutputDriver"
+    if not isinstance(driver, SHAPES):
+        shapes = ", ".join(shape.__name__ for shape in SHAPES)
         raise BrokenDriverError(entry.name, entry.value, f"{type(driver).__name__} is none of {shapes}")
     if driver.name != entry.name:
         raise BrokenDriverError(entry.name, entry.value, f"it calls itself {driver.name!r}")

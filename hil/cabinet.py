@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hil.devices.a02yyuw import A02yyuw
+from hil.devices.anemometer import Anemometer
 from hil.devices.button import Button
 from hil.devices.hpma115 import Hpma115
 from hil.devices.ld2451 import Ld2451
+from hil.devices.loop_detector import LoopDetector
 from hil.devices.maxbotix import Maxbotix
 from hil.devices.mhz19 import Mhz19
 from hil.devices.modbus import Board, Meter
 from hil.devices.nmea import Nmea
 from hil.devices.ops243 import Ops243
 from hil.devices.plantower import Plantower
+from hil.devices.pulse_counter import PulseCounter
 from hil.devices.rain_gauge import RainGauge
 from hil.devices.sdm120 import Sdm120
 from hil.devices.sds011 import Sds011
@@ -65,7 +68,14 @@ ON_WIRES: dict[str, type[Any]] = {
     "winsen": Winsen,
     "wxt53x": Wxt53x,
 }
-ON_PINS: dict[str, type[Any]] = {"rain_gauge": RainGauge, "button": Button, "siren": Siren}
+ON_PINS: dict[str, type[Any]] = {
+    "anemometer": Anemometer,
+    "button": Button,
+    "loop_detector": LoopDetector,
+    "pulse_counter": PulseCounter,
+    "rain_gauge": RainGauge,
+    "siren": Siren,
+}
 HANGS_UP_WITHIN = 5.0  # seconds after the agent's process has ended
 
 
@@ -181,6 +191,9 @@ class Cabinet:
         """Pull the plug of a device: on a line, that of all devices on it; on an input, the contact then is open."""
         at = self._at[name]
         if isinstance(at, str):
+            now = time.time()  # what is on its way at this moment may not have come through
+            on_it = [device for one, device in self.devices.items() if self._at[one] == at]
+            self._cuts += [Cut(device.name, now - device.settles, now) for device in on_it]
             self.wires[at].unplug()
         elif not self._is_pulled(name):
             self.board.unplug(at, rest=True)  # a pulled-up input

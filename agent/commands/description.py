@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from contextlib import suppress
+from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from agent.config.hints import Hint, example, help_of, hints, is_table, least, origin, split
@@ -217,7 +218,7 @@ def _kind(hint: Hint) -> str:
         return f"{{ {', '.join(hints(plain))} }}"
     if origin(plain) is tuple:
         return _("list")
-    names = {bool: "true, false", int: _("whole number"), float: _("number"), str: _("text")}
+    names = {bool: "true, false", int: _("whole number"), float: _("number"), str: _("text"), date: _("date")}
     if is_choice(hint):
         return ", ".join(get_args(plain))
     low = _limit(metadata, "ge", "gt")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Mapping
+from datetime import date
 from functools import cache
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
@@ -89,6 +90,8 @@ def example(cls: Hint) -> object | None:
 def least(hint: Hint) -> object:
     """Return the lowest or first value that a hint allows."""
     plain, metadata = split(hint)
+    if plain is date:
+        return date(2000, 1, 1)
     limit = next((limit for item in metadata if (limit := getattr(item, "ge", None)) is not None), 1)
     value: object = get_args(plain)[0] if get_args(plain) else plain(limit)
     return value

@@ -1,8 +1,9 @@
-"""Sorts out what TOML can say and no setting can mean: dates, numbers that are none, and endless nesting."""
+"""Sorts out what TOML can say and no setting can mean: times, numbers that are none, and endless nesting."""
 
 from __future__ import annotations
 
 import math
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from agent.i18n import _
@@ -16,7 +17,10 @@ LARGEST_NUMBER = 1 << 63
 
 
 def plain(document: dict[str, Any], problems: Problems) -> dict[str, Any]:
-    """Return a document of tables, lists, texts, finite numbers and truth values; None stands for all else."""
+    """Return a document of tables, lists, texts, finite numbers and truth values; None stands for all else.
+
+    A date becomes the text that it is written as.
+    """
     return {key: _plain(value, (key,), problems) for key, value in document.items()}
 
 
@@ -37,7 +41,9 @@ def _plain(value: object, path: KeyPath, problems: Problems) -> object:
     if isinstance(value, str) and "\0" in value:
         problems.add(path, _("holds a NUL character, which no path and no name can have"))
         return None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value.isoformat()
     if not isinstance(value, str | bool | int | float):
-        problems.add(path, _("is a date or a time, and no key takes one; a text stands in quotes"))
+        problems.add(path, _("is a time, and no key takes one; a text stands in quotes"))
         return None
     return value

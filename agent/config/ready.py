@@ -11,6 +11,7 @@ import io
 import json
 import pickle
 from dataclasses import is_dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,6 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> type:
         found = super().find_class(module, name)
-        if isinstance(found, type) and is_dataclass(found) and found.__module__ == module:
+        if found is date or (isinstance(found, type) and is_dataclass(found) and found.__module__ == module):
             return found
         raise pickle.UnpicklingError(f"{module}.{name} is no part of a configuration")

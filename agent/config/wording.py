@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NOT_A_TABLE = N_("must be a table of keys and values")
 _LIST = N_("must be a list in square brackets")
+_DATE = N_("must be a date such as 2026-05-01")
 
 # pydantic's error types -> our sentence; what stands in braces comes from the error's context.
 SENTENCES = {
@@ -44,6 +45,7 @@ SENTENCES = {
     "string_too_long": N_("is too long: {max_length} letters or less"),
     "too_short": N_("is too short: {min_length} values or more"),
     "too_long": N_("is too long: {max_length} values or less"),
+    **dict.fromkeys(("date_type", "date_parsing", "date_from_datetime_parsing"), _DATE),
 }
 _ANY_OTHER = N_("is not a value that can stand here")
 _LIMITS = ("gt", "ge", "lt", "le")

@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+from agent.sampler.reminder import Reminder
 from drivers.contract import Fault, FaultKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.sampler.pipeline import Pipeline
     from agent.seams import Clock
     from drivers.contract import EdgeDecoder, GpioPorts, InputDriver, InputSettings, Item
 
 
-async def watch(pipeline: Pipeline, driver: InputDriver, gpio: GpioPorts, clock: Clock) -> None:
-    """Claim the pin and feed its edges to the driver; raises PortError."""
+async def watch(
+    pipeline: Pipeline, driver: InputDriver, gpio: GpioPorts, clock: Clock, utc: Callable[[], int | None]
+) -> None:
+    """Claim the pin and feed its edges to the driver; raises PortError.
+
+    `utc` is the time of day in nanoseconds since 1970, None while it is not known.
+    """
     settings = cast("InputSettings", pipeline.device.settings)
+    tested_on = None if driver.tested_on is None else driver.tested_on(settings)
+    reminder = None if tested_on is None else Reminder(tested_on)
     line = gpio.input(settings.pin, pull=settings.pull, active=settings.active)
     try:
         decoder = driver.make(settings)
@@ -32,6 +42,8 @@ async def watch(pipeline: Pipeline, driver: InputDriver, gpio: GpioPorts, clock:
             if dropped := line.dropped():
                 detail = f"{dropped} edges came too fast to be kept"
                 pipeline.take([Fault(FaultKind.OVERRUN, 0, detail)], clock.boottime())
+            if reminder is not None and (reminding := reminder.look(now, utc())):
+                pipeline.take(reminding, clock.boottime())
             await asyncio.sleep(0)  # in a storm of edges `wait` never waits, and the others want their turn
     finally:
         line.close()

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from drivers.contract import N_, Fault, FaultKind, Help, InputDriver, Interval, Item, Measurement, Reason, Wire
-from drivers.debounce import Debounce, Level
+from drivers.pulses import Contact, Event, What
 from drivers.quantities import always
 from drivers.settings import Active, Hold, Pin, Pull, Report
 from drivers.wiring import GND, PIN
 
 SPACING = 0.1  # seconds; a bucket cannot fill and tip again so soon, it swings back
 STUCK_AFTER = 60.0  # seconds; a bucket passes its contact in a fraction of a second
+DRY_AFTER = 900.0  # seconds without a tip after which the rain has ended, as Davis consoles have it
 DIGITS = 4  # of the total in mm: 0.2794 mm is a usual bucket
+RATE_DIGITS = 2  # of mm/h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,44 +37,40 @@ class Settings:
 
 
 class RainGauge:
-    """One gauge: its running total at each tip and every `report` seconds; an `EdgeDecoder`.
+    """One gauge: its running total and the rate at each tip and every `report` seconds; an `EdgeDecoder`.
 
-    While the contact is stuck rain goes by unseen, so that the total is not sent as if it were up to date.
+    The rate is that of the last two tips, and sinks while the next one does not come; it is not known at start. While
+    the contact is stuck rain goes by unseen, so that the total is not sent as if it were up to date.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._debounce = Debounce(settings.hold)
+        self._contact = Contact(hold=settings.hold, stuck_after=STUCK_AFTER, spacing=SPACING)
         self._total = 0.0  # mm
-        self._closed: Level | None = None  # the present closure
-        self._open_seen = False  # a contact that was closed at start has not tipped
-        self._last_tip: float | None = None
-        self._stuck = False
-        self._next_report: float | None = None
+        self._last_tip = 0.0  # or the start
+        self._tipped = False
+        self._apart = DRY_AFTER  # seconds between the last two tips
+        self._next_report = 0.0
 
     def start(self, at: float, active: bool) -> list[Item]:
         """Take the level at start; report the total so far."""
-        self._debounce.edge(at, active)
-        return [self._rain(at)]
+        self._contact.edge(at, active)
+        self._last_tip = at
+        return self._rain(at)
 
     def edge(self, at: float, active: bool) -> list[Item]:
         """Take one edge."""
-        return self._taken(at, self._debounce.edge(at, active))
+        return [item for event in self._contact.edge(at, active) for item in self._told(at, event)]
 
-    def due(self) -> float | None:
+    def due(self) -> float:
         """Return when `tick` wants to be called."""
-        stuck = None if self._closed is None or self._stuck else self._closed.since + STUCK_AFTER
-        return min((due for due in (self._debounce.due(), stuck, self._next_report) if due is not None), default=None)
+        due = self._contact.due()
+        return self._next_report if due is None else min(due, self._next_report)
 
     def tick(self, at: float) -> list[Item]:
         """Settle the contact; notice that it is stuck; report the total if that is due."""
-        items = self._taken(at, self._debounce.tick(at))
-        if self._closed is not None and not self._stuck and at >= self._closed.since + STUCK_AFTER:
-            self._stuck = True
-            items += [Fault(FaultKind.STUCK, 0, f"contact closed for {STUCK_AFTER:g} s"), self._rain(at)]
-        elif self._next_report is not None and at >= self._next_report:
-            items.append(self._rain(at))
-        return items
+        items = [item for event in self._contact.tick(at) for item in self._told(at, event)]
+        return items + self._rain(at) if at >= self._next_report else items
 
     def memory(self) -> Mapping[str, float]:
         """Return the total: it goes on after a restart."""
@@ -82,36 +80,44 @@ class RainGauge:
         """Go on from the total of an earlier run."""
         self._total = memory.get("rain", 0.0)
 
-    def _taken(self, at: float, level: Level | None) -> list[Item]:
-        if level is None:
-            return []
-        if not level.active:
-            freed = self._stuck
-            self._closed, self._stuck, self._open_seen = None, False, True
-            return [self._rain(at)] if freed else []
-        self._closed = level
-        return self._tip(at, level.since) if self._open_seen else []
+    def _told(self, at: float, event: Event) -> list[Item]:
+        match event.what:
+            case What.PULSE:
+                return self._tip(at, event.since)
+            case What.TOO_SOON:
+                return [Fault(FaultKind.GARBAGE, 0, f"closed again after {event.lasted:.3f} s")]
+            case What.STUCK:
+                return [Fault(FaultKind.STUCK, 0, f"contact closed for {event.lasted:g} s"), *self._rain(at)]
+            case What.FREED:
+                return self._rain(at)
+            case _:
+                return []
 
     def _tip(self, at: float, since: float) -> list[Item]:
-        spacing = None if self._last_tip is None else since - self._last_tip
-        if spacing is not None and spacing < SPACING:
-            return [Fault(FaultKind.GARBAGE, 0, f"closed again after {spacing:.3f} s")]
-        self._last_tip = since
+        self._apart = min(DRY_AFTER, since - self._last_tip) if self._tipped else DRY_AFTER
+        self._last_tip, self._tipped = since, True
         self._total = round(self._total + self._settings.mm_per_tip, DIGITS)
-        return [self._rain(at, age=at - since)]
+        return self._rain(at, age=at - since)
 
-    def _rain(self, at: float, age: float = 0.0) -> Measurement:
+    def _rain(self, at: float, age: float = 0.0) -> list[Item]:
         self._next_report = at + self._settings.report
-        if self._stuck:
-            return Measurement("rain", None, Reason.STUCK)
-        return Measurement("rain", self._total, age=age)
+        if self._contact.stuck:
+            return [Measurement("rain", None, Reason.STUCK), Measurement("rain_rate", None, Reason.STUCK)]
+        rain = Measurement("rain", self._total, age=age)
+        dry_for = at - age - self._last_tip
+        if dry_for >= DRY_AFTER:
+            return [rain, Measurement("rain_rate", 0.0)]
+        if not self._tipped:
+            return [rain]
+        rate = self._settings.mm_per_tip * 3600 / max(self._apart, dry_for)
+        return [rain, Measurement("rain_rate", round(rate, RATE_DIGITS), age=age)]
 
 
 DRIVER = InputDriver(
     name="rain_gauge",
     title=N_("Tipping-bucket rain gauge"),
     settings=Settings,
-    quantities=always("rain"),
+    quantities=always("rain", "rain_rate"),
     make=RainGauge,
     silent_after=900.0,
     event=True,
@@ -121,6 +127,9 @@ DRIVER = InputDriver(
         Wire(N_("one wire of the contact"), PIN),
         Wire(N_("the other wire"), GND),
     ),
-    notes=(N_("Over long cables add 1 kilohm in series and 100 nF from the pin to GND"),),
+    notes=(
+        N_("Over long cables add 1 kilohm in series and 100 nF from the pin to GND"),
+        N_("The rate of the first tip after 15 minutes without any is that of one tip in 15 minutes"),
+    ),
     source="SparkFun/Argent 0.2794 mm, Davis metric 0.2 mm, TE525MM 0.1 mm; hold as in Sutron loggers (15 ms)",
 )

@@ -1,4 +1,4 @@
-"""A panic button: a contact to ground on a pulled-up input, that bounces for some milliseconds."""
+"""A panic button, or another contact to ground on a pulled-up input, that bounces for some milliseconds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ class Button:
     settles = 0.15  # the reader's debounce
 
     def __init__(
-        self, name: str, board: PinBoard, chance: random.Random, *, pin: int, every: float | None = 8.0
+        self,
+        name: str,
+        board: PinBoard,
+        chance: random.Random,
+        *,
+        pin: int,
+        every: float | None = 8.0,
+        measures: str = "pressed",
     ) -> None:
         self.name = name
         self.pin = pin
@@ -31,6 +38,7 @@ class Button:
         self._board = board
         self._chance = chance
         self._every = every
+        self._measures = measures
         board.set(pin, True)
 
     async def run(self) -> None:
@@ -56,4 +64,4 @@ class Button:
         bounces = self._chance.randint(0, 3)
         edges = [(level, 0.0)] + [(not level, BOUNCE), (level, BOUNCE)] * bounces
         self._board.edges(self.pin, edges)
-        self.emitted.append(Emission(self.name, "pressed", pressed, time.time(), kind=Kind.STATE))
+        self.emitted.append(Emission(self.name, self._measures, pressed, time.time(), kind=Kind.STATE))

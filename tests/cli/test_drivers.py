@@ -55,7 +55,7 @@ def test_a_driver_tells_type_limits_default_unit_and_help():
     assert "  pin         0 to 27         required  GPIO number (BCM)" in text
     assert "  mm_per_tip  0 to 10 mm      0.2 mm    Rain of one tip" in text
     assert "  pull        up, down, none  up        Resistor" in text
-    assert f"  rain  mm  {QUANTITIES['rain'].title}\n" in text
+    assert f"  rain       mm    {QUANTITIES['rain'].title}\n" in text
 
 
 def test_a_serial_driver_tells_its_line():

@@ -1,4 +1,5 @@
 import dataclasses
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,12 @@ def test_a_boolean_that_is_an_alarm_in_itself_needs_no_rule_and_may_have_one():
     assert load(SMALL + button + own).devices["b"].alarms == (
         AlarmRule(name="help", quantity="pressed", equals=True, hold=2),
     )
+
+
+@pytest.mark.parametrize("written", ["2026-05-01", '"2026-05-01"'])
+def test_a_date_needs_no_quotes(written):
+    config = load(SMALL + f'[devices.b]\ndriver = "button"\npin = 27\ntested_on = {written}\n')
+    assert config.devices["b"].settings.tested_on == date(2026, 5, 1)
 
 
 def test_a_private_port_is_a_path_or_a_table():

@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,15 @@ def test_the_settings_of_each_driver_come_back(name, state, file):
     if settings is None:
         needed = {"line": {"pattern": "R(?P<water_distance>[0-9]+)"}, "modbus": {"profile": "sdm120"}}
         settings = driver.settings(**needed[name])
+    device = Device(id="x", driver=driver, settings=settings, silent_after=60.0, warm_up=0.0)
+    config = Config(gateway=Gateway(id="g-1"), uplinks={}, devices={"x": device})
+    ready.keep(state, VALID, {}, config)
+    assert ready.recall(state, file, {}) == config
+
+
+def test_a_date_comes_back(state, file):
+    driver = registry.load("button")
+    settings = driver.settings(pin=1, tested_on=date(2026, 5, 1))
     device = Device(id="x", driver=driver, settings=settings, silent_after=60.0, warm_up=0.0)
     config = Config(gateway=Gateway(id="g-1"), uplinks={}, devices={"x": device})
     ready.keep(state, VALID, {}, config)

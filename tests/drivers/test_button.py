@@ -1,3 +1,7 @@
+from datetime import date
+
+import pytest
+
 from drivers.contract import Measurement
 from drivers.devices.button import DRIVER, Settings
 from tests.drivers.feeding import lived
@@ -37,6 +41,15 @@ def test_the_state_is_told_again_and_again():
     ]
 
 
-def test_pressed_is_an_alarm_in_itself():
-    assert DRIVER.alarms == ("pressed",)
+@pytest.mark.parametrize("measures", ["pressed", "open", "tampered", "mains_failed"])
+def test_what_it_measures_is_an_alarm_in_itself(measures):
+    assert DRIVER.quantities(Settings(pin=27, measures=measures)) == {measures: ""}
+    assert [item.quantity for _, item in lived(button(measures=measures), "0:0", until=10)] == [measures]
+    assert measures in DRIVER.alarms
     assert DRIVER.event
+
+
+def test_the_day_of_its_last_test_makes_a_reminder_of_the_next():
+    settings = Settings(pin=27, measures="open", tested_on=date(2026, 5, 1))
+    assert DRIVER.quantities(settings) == {"open": "", "test_due": ""}
+    assert DRIVER.tested_on(settings) == date(2026, 5, 1)

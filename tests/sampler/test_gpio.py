@@ -2,20 +2,26 @@
 
 import asyncio
 import json
+from datetime import UTC, date, datetime
 
 import pytest
 
 from agent.readings import AlarmEvent
 from agent.sampler.edges import watch
 from agent.sampler.output import Sounding, drive
+from agent.sampler.reminder import Reminder
 from agent.sampler.supervise import supervise
-from drivers.contract import PortError, PortFault
-from drivers.devices import rain_gauge, siren
+from drivers.contract import Measurement, PortError, PortFault
+from drivers.devices import button, rain_gauge, siren
 from drivers.ports.scripted import ScriptedGpioPorts, ScriptedInput, ScriptedOutput
 from tests.sampler.bench import device, on_bench, passes
 
 GAUGE = device(rain_gauge.DRIVER, "rain-1", rain_gauge.Settings(pin=17, hold=0.01, report=300.0))
 SIREN = device(siren.DRIVER, "siren-1", siren.Settings(pin=22, longest_on=60.0, report=900.0))
+
+
+def unknown():
+    """The time of day."""
 
 
 def tips(*times):
@@ -24,7 +30,12 @@ def tips(*times):
 
 def gauge(bench, pipeline, edges, **more):
     line = ScriptedInput(bench.clock.seconds, [(0.1, False), *edges], start=False, **more)
-    return watch(pipeline, rain_gauge.DRIVER, ScriptedGpioPorts({17: line}), bench.clock)
+    return watch(pipeline, rain_gauge.DRIVER, ScriptedGpioPorts({17: line}), bench.clock, unknown)
+
+
+def totals(bench):
+    """What went up but for the rate."""
+    return [(name, value) for name, value in bench.sent() if name != "rain-1/rain_rate"]
 
 
 # --- inputs --------------------------------------------------------------------------------------------------------
@@ -35,7 +46,7 @@ def test_each_tip_is_a_reading_of_the_total(tmp_path):
         pipeline = bench.pipeline(GAUGE)
         async with bench.running(gauge(bench, pipeline, tips(1, 2, 3.5))):
             await passes(5)
-        assert bench.sent() == [("rain-1/rain", pytest.approx(total)) for total in (0, 0.2, 0.4, 0.6)]
+        assert totals(bench) == [("rain-1/rain", pytest.approx(total)) for total in (0, 0.2, 0.4, 0.6)]
 
     on_bench(tmp_path, test)
 
@@ -48,7 +59,7 @@ def test_the_total_goes_on_after_a_restart(tmp_path):
     async def after(bench):
         async with bench.running(gauge(bench, bench.pipeline(GAUGE), tips(1))):
             await passes(5)
-        assert bench.sent() == [("rain-1/rain", pytest.approx(total)) for total in (0.4, 0.6)]
+        assert totals(bench) == [("rain-1/rain", pytest.approx(total)) for total in (0.4, 0.6)]
 
     on_bench(tmp_path, before)
     on_bench(tmp_path, after)
@@ -83,10 +94,51 @@ def test_edges_that_came_too_fast_are_a_fault_that_says_how_many(tmp_path, caplo
 def test_a_pin_that_cannot_be_had_is_a_port_error(tmp_path):
     async def test(bench):
         with pytest.raises(PortError) as caught:
-            await watch(bench.pipeline(GAUGE), rain_gauge.DRIVER, ScriptedGpioPorts({}), bench.clock)
+            await watch(bench.pipeline(GAUGE), rain_gauge.DRIVER, ScriptedGpioPorts({}), bench.clock, unknown)
         assert caught.value.fault is PortFault.MISSING
 
     on_bench(tmp_path, test)
+
+
+def reminded(tmp_path, utc):
+    """What goes up of the yearly test of a door contact, in a run of two hours."""
+    settings = button.Settings(pin=17, measures="open", tested_on=date(2026, 5, 1), report=300.0)
+    door = device(button.DRIVER, "door-1", settings)
+
+    async def test(bench):
+        line = ScriptedInput(bench.clock.seconds, [], start=False)
+        ports = ScriptedGpioPorts({17: line})
+        async with bench.running(watch(bench.pipeline(door), button.DRIVER, ports, bench.clock, lambda: utc(bench))):
+            await passes(7000)
+        found.extend(value for name, value in bench.sent() if name == "door-1/test_due")
+
+    found = []
+    on_bench(tmp_path, test)
+    return found
+
+
+def nanoseconds(*day):
+    return int(datetime(*day, tzinfo=UTC).timestamp()) * 10**9
+
+
+def test_the_yearly_test_is_due_after_a_year(tmp_path):
+    assert reminded(tmp_path / "before", lambda _: nanoseconds(2027, 4, 30)) == [False, False]
+    assert reminded(tmp_path / "after", lambda _: nanoseconds(2027, 5, 1)) == [True, True]
+    assert Reminder(date(2024, 2, 29)).look(0.0, nanoseconds(2025, 3, 1)) == [Measurement("test_due", value=True)]
+    assert Reminder(date(2024, 2, 29)).look(0.0, nanoseconds(2025, 2, 28)) == [Measurement("test_due", value=False)]
+
+
+def test_nobody_is_reminded_while_the_time_of_day_is_not_known(tmp_path):
+    assert reminded(tmp_path / "never", lambda _: None) == []
+    late = reminded(tmp_path / "late", lambda bench: nanoseconds(2027, 5, 1) if bench.clock.seconds() > 2000 else None)
+    assert late == [True, True]
+
+
+def test_the_day_comes_while_the_agent_runs(tmp_path):
+    def utc(bench):
+        return nanoseconds(2027, 4, 30) + round((bench.clock.seconds() + 86_400 - 1000) * 1e9)
+
+    assert reminded(tmp_path, utc) == [False, True, True]
 
 
 # --- outputs -------------------------------------------------------------------------------------------------------
@@ -247,7 +299,7 @@ def test_a_storm_of_edges_lets_the_others_have_their_turn(tmp_path):
     async def test(bench):
         storm = Storm()
         async with bench.running(
-            watch(bench.pipeline(GAUGE), rain_gauge.DRIVER, ScriptedGpioPorts({17: storm}), bench.clock)
+            watch(bench.pipeline(GAUGE), rain_gauge.DRIVER, ScriptedGpioPorts({17: storm}), bench.clock, unknown)
         ):
             for _ in range(5):
                 await asyncio.sleep(0)
