@@ -38,8 +38,13 @@ class Health:
         pipelines: Mapping[str, Pipeline],
         publishers: Mapping[str, Publisher],
         tested: Callable[[], Mapping[str, float]] = dict,
+        configuring: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
-        """Take the parts; `tested` tells which devices are being tested, and for how many more seconds."""
+        """Take the parts.
+
+        `tested` tells which devices are being tested, and for how many more seconds; `configuring` what became of the
+        configuration that was given last.
+        """
         self._gateway = gateway
         self._version = version
         self._config_problems = config_problems  # of a configuration that does not run because of them
@@ -49,6 +54,7 @@ class Health:
         self._pipelines = pipelines
         self._publishers = publishers
         self._tested = tested
+        self._configuring = configuring
         self._started = clock.boottime()
         self.failures: Counter[str] = Counter()  # of parts of the agent itself, by name: each a defect of ours
 
@@ -90,25 +96,24 @@ class Health:
             document["test"] = dict(tested)
         if self.failures:
             document["failures"] = dict(self.failures)
+        configuration = dict(self._configuring())
         if self._config_problems:
-            document["configuration"] = {"running": "last_good", "problems": self._config_problems}
+            configuration |= {"running": "last_good", "problems": self._config_problems}
+        if configuration:
+            document["configuration"] = configuration
         return document
 
-    def states(self) -> tuple[str, ...]:
-        """Return what makes health worth publishing at once when it changes."""
-        uplinks = [publisher.snapshot() for publisher in self._publishers.values()]
+    def states(self) -> tuple[object, ...]:
+        """Return what makes health worth publishing at once when it changes: cheap enough for a look each second."""
+        states: list[object] = [*self._tested(), *self._journal.faults, *self.failures]
+        for pipeline in self._pipelines.values():
+            states += (self._state(pipeline), *pipeline.faults)  # kinds, not counts
+        for publisher in self._publishers.values():
+            states += publisher.condition
+            states += map(self._certificate_state, publisher.certificates.values())
         clock = self._timekeeper.state()
-        return (
-            *self._tested(),
-            *(self._state(pipeline) for pipeline in self._pipelines.values()),
-            *(f"{name} {' '.join(pipeline.faults)}" for name, pipeline in self._pipelines.items()),  # kinds, not counts
-            *(f"{one.state} {one.fault} {one.reconnects} {one.renewal} {one.broker}" for one in uplinks),
-            *(one.budget.state for one in uplinks if one.budget is not None),
-            *(self._certificate_state(dates) for one in uplinks for dates in one.certificates.values()),
-            *self._journal.faults,
-            *self.failures,
-            f"{clock.sync is not None} {clock.fault}",
-        )
+        states += (clock.sync is None, clock.fault)
+        return tuple(states)
 
     def _device(self, pipeline: Pipeline) -> dict[str, Any]:
         values: dict[str, Any] = {}

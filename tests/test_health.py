@@ -41,7 +41,11 @@ def health(day: float | None, *, renewal: str = "") -> Health:
         "clock": SimpleNamespace(boot="b", boottime=lambda: 0, utc=lambda: 0),
         "timekeeper": SimpleNamespace(date=lambda _boot, _at: dated, state=lambda: clock),
         "journal": SimpleNamespace(status=lambda: JOURNAL, faults=JOURNAL.faults),
-        "publishers": {"city": SimpleNamespace(snapshot=lambda: status)},
+        "publishers": {
+            "city": SimpleNamespace(
+                snapshot=lambda: status, condition=(status.state, renewal), certificates=status.certificates
+            )
+        },
     }
     return Health(gateway="pkt-0042", version="1", config_problems=[], pipelines={}, **parts)
 

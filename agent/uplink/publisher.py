@@ -176,6 +176,25 @@ class Publisher:
         """Whether a broker is connected."""
         return self._state is State.ONLINE
 
+    @property
+    def condition(self) -> tuple[object, ...]:
+        """What of `snapshot` is worth telling at once when it changes: cheap enough for a look each second."""
+        papers, budget = self._papers, self._budget
+        return (
+            self._state,
+            None if self._trouble is None else self._trouble.fault,
+            any(queue.pace.refusal or queue.set_aside for queue in self._queues),
+            self._connections,
+            self._route.name,
+            None if papers is None or papers.fault is None else str(papers.fault),
+            None if budget is None else budget.account().state,
+        )
+
+    @property
+    def certificates(self) -> Mapping[Holder, Validity]:
+        """Those of the last encrypted connection."""
+        return {} if self._papers is None else self._papers.certificates
+
     def snapshot(self) -> UplinkStatus:
         """Return how it is going; call it on the loop."""
         refusal = next((queue.pace.refusal for queue in self._queues if queue.pace.refusal), None)
@@ -200,7 +219,7 @@ class Publisher:
             set_aside=set_aside,
             broker=self._route.name,
             first=self._first(),
-            certificates={} if self._papers is None else self._papers.certificates,
+            certificates=self.certificates,
             renewal="" if self._papers is None or self._papers.fault is None else str(self._papers.fault),
             in_flight=0 if self._pump is None else self._pump.in_flight,
             budget=None if self._budget is None else self._budget.account(),
