@@ -27,7 +27,15 @@ from agent.timekeeper import Timekeeper
 from agent.uplink.publisher import Publisher
 from agent.uplink.route import Backup
 from agent.withheld import Withheld
-from drivers.contract import BusOutputDriver, InputDriver, ListeningDriver, OutputDriver, PollingDriver
+from drivers.contract import (
+    BusOutputDriver,
+    GatewayDriver,
+    InputDriver,
+    ListeningDriver,
+    OutputDriver,
+    PollingDriver,
+    RangingDriver,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -257,6 +265,11 @@ class Agent:
                 from agent.sampler.edges import watch
 
                 return partial(watch, pipeline, driver, self._world.gpio(), self._clock, self._utc)
+            case RangingDriver() as driver:
+                from agent.sampler.ranging import measure
+
+                every = device.every or driver.every
+                return partial(measure, pipeline, driver, self._world.gpio(), every, self._clock)
             case OutputDriver() as driver:
                 from agent.sampler.output import drive
 

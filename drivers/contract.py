@@ -415,6 +415,11 @@ class OutputDriver(Driver):
     make: Callable[[Any], Output]
 
 
+SerialDriver = ListeningDriver | PollingDriver | BusOutputDriver
+GpioDriver = InputDriver | RangingDriver | OutputDriver
+PacedDriver = PollingDriver | BusOutputDriver | RangingDriver | GatewayDriver  # those that have an `every`
+
+
 # --- what goes wrong with a port -------------------------------------------------------------------------------------
 
 

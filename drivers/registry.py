@@ -39,6 +39,7 @@ TABLE = {
     "a02yyuw": "drivers.devices.a02yyuw:DRIVER",
     "anemometer": "drivers.devices.anemometer:DRIVER",
     "button": "drivers.devices.button:DRIVER",
+    "hcsr04": "drivers.devices.hcsr04:DRIVER",
     "hpma115": "drivers.devices.hpma115:DRIVER",
     "ld2451": "drivers.devices.ld2451:DRIVER",
     "line": "drivers.devices.line:DRIVER",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hil.devices.a02yyuw import A02yyuw
 from hil.devices.anemometer import Anemometer
 from hil.devices.button import Button
+from hil.devices.hcsr04 import Hcsr04
 from hil.devices.hpma115 import Hpma115
 from hil.devices.ld2451 import Ld2451
 from hil.devices.loop_detector import LoopDetector
@@ -71,6 +72,7 @@ ON_WIRES: dict[str, type[Any]] = {
 ON_PINS: dict[str, type[Any]] = {
     "anemometer": Anemometer,
     "button": Button,
+    "hcsr04": Hcsr04,
     "loop_detector": LoopDetector,
     "pulse_counter": PulseCounter,
     "rain_gauge": RainGauge,
@@ -228,7 +230,7 @@ class Cabinet:
                 path = self._at[name] = entry.pop("port")
                 self.devices[name] = self._on_wires[model](name, self._wire(path), chance, **entry)
             elif model in ON_PINS:
-                self._at[name] = entry["pin"]
+                self._at[name] = entry["echo" if "echo" in entry else "pin"]
                 self.devices[name] = ON_PINS[model](name, self.board, chance, **entry)
             else:
                 known = ", ".join([*self._on_wires, *ON_PINS])

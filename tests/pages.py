@@ -13,7 +13,14 @@ from agent.config.devices import PORT_HELP, Common
 from agent.config.hints import hints
 from agent.config.model import AlarmRule, Rules
 from drivers import registry
-from drivers.contract import BusOutputDriver, ListeningDriver, OutputDriver, PollingDriver
+from drivers.contract import (
+    BusOutputDriver,
+    GatewayDriver,
+    ListeningDriver,
+    OutputDriver,
+    PollingDriver,
+    RangingDriver,
+)
 from drivers.meanings import FAULTS, REASONS
 from drivers.quantities import QUANTITIES
 from tests.drivers import recordings
@@ -62,6 +69,10 @@ def _connection(driver: Driver) -> str:
     if isinstance(driver, PollingDriver | BusOutputDriver):
         kind = "Modbus" if driver.profile else "serial, asked"
         return f"{kind} {driver.line}"
+    if isinstance(driver, GatewayDriver):
+        return "the gateway itself"
+    if isinstance(driver, RangingDriver):
+        return "two GPIO pins"
     return "GPIO output" if isinstance(driver, OutputDriver) else "GPIO input"
 
 

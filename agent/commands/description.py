@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from agent.config.hints import Hint, example, help_of, hints, is_table, least, origin, split
 from agent.i18n import _
-from drivers.contract import BusOutputDriver, Driver, InputDriver, ListeningDriver, OutputDriver, PollingDriver
+from drivers.contract import (
+    BusOutputDriver,
+    Driver,
+    GatewayDriver,
+    InputDriver,
+    ListeningDriver,
+    OutputDriver,
+    PacedDriver,
+    PollingDriver,
+    RangingDriver,
+    SerialDriver,
+)
 from drivers.meanings import FAULTS, REASONS
 from drivers.quantities import QUANTITIES
 
@@ -23,12 +34,9 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {  # settings that no type tells
     "line": {"pattern": "rain=(?P<rain>[0-9.]+)"},
     "modbus": {"profile": "sdm120"},
 }
-EXAMPLE_PIN = 17
+EXAMPLE_PINS: Mapping[str, int] = {"pin": 17, "trigger": 23, "echo": 24}
 EXAMPLE_PATH = "/dev/ttyUSB0"
 FEW = 9  # names in a row
-SERIAL = (ListeningDriver, PollingDriver, BusOutputDriver)
-ASKED = (PollingDriver, BusOutputDriver)
-OUTPUT = (OutputDriver, BusOutputDriver)
 
 
 class Section(NamedTuple):
@@ -46,6 +54,10 @@ def facts(driver: Driver) -> list[Row]:
     elif isinstance(driver, PollingDriver | BusOutputDriver):
         text = _("serial, {line}, asked every {every:g} s; may share its port")
         connection = text.format(line=driver.line, every=driver.every)
+    elif isinstance(driver, RangingDriver):
+        connection = _("two GPIO pins, asked every {every:g} s").format(every=driver.every)
+    elif isinstance(driver, GatewayDriver):
+        connection = _("none: it is the gateway itself, told every {every:g} s").format(every=driver.every)
     else:
         connection = _("GPIO input") if isinstance(driver, InputDriver) else _("GPIO output")
     pairs = [
@@ -92,11 +104,11 @@ def common(driver: Driver) -> Iterator[Section]:
     from agent.config.model import AlarmRule, Rules
 
     table = f"devices.{device_id(driver)}"
-    port = [("port", _("text or table"), _("required"), _(PORT_HELP))] if isinstance(driver, SERIAL) else []
+    port = [("port", _("text or table"), _("required"), _(PORT_HELP))] if isinstance(driver, SerialDriver) else []
     defaults = {"silent_after": driver.silent_after, "warm_up": driver.warm_up, "label": None}
-    if isinstance(driver, ASKED):
+    if isinstance(driver, PacedDriver):
         defaults = {"every": driver.every, **defaults}
-    if isinstance(driver, OUTPUT):
+    if isinstance(driver, OutputDriver | BusOutputDriver):
         defaults["sounds_for"] = None
     rules = {name for name in hints(Rules) if not (driver.event and name == "stuck_after")}
     quantity = next(iter(measured(driver)), "NAME")
@@ -112,15 +124,15 @@ def example_table(driver: Driver) -> Iterator[Row]:
     """Yield the lines of a table that can be put into a configuration, some with a comment."""
     yield (f"[devices.{device_id(driver)}]",)
     yield (f'driver = "{driver.name}"',)
-    if isinstance(driver, SERIAL):
+    if isinstance(driver, SerialDriver):
         yield (f'port = "{EXAMPLE_PATH}"',)
         yield f'# port = {{ path = "{EXAMPLE_PATH}", line = "{driver.line}" }}', _("# with line settings")
-        if isinstance(driver, ASKED):
+        if isinstance(driver, PollingDriver | BusOutputDriver):
             yield '# port = "rs485"', _("# shared with others: a name from [ports]")
     for each in dataclasses.fields(driver.settings):
         value = EXAMPLES.get(driver.name, {}).get(each.name)
         if value is None and is_required(each):
-            value = EXAMPLE_PIN if each.name == "pin" else least(hints(driver.settings)[each.name])
+            value = EXAMPLE_PINS.get(each.name) or least(hints(driver.settings)[each.name])
         if value is not None:
             yield (f"{each.name} = {json.dumps(value)}",)
     yield ('label = { en = "Name", th = "ชื่อ" }',)

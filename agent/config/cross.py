@@ -61,9 +61,9 @@ def _once(uses: Iterable[_Use], text: str, problems: Problems) -> None:
 
 def _pins(document: Mapping[str, Any]) -> Iterator[_Use]:
     for name, table in _tables(document, "devices"):
-        pin = table.get("pin")
-        if isinstance(pin, int):
-            yield _Use(pin, str(pin), ("devices", name, "pin"))
+        for key in ("pin", "trigger", "echo"):
+            if isinstance(pin := table.get(key), int):
+                yield _Use(pin, str(pin), ("devices", name, key))
 
 
 def _paths(document: Mapping[str, Any]) -> Iterator[_Use]:

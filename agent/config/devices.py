@@ -17,12 +17,14 @@ from drivers.contract import (
     N_,
     BusOutputDriver,
     Driver,
+    GatewayDriver,
+    GpioDriver,
     Help,
-    InputDriver,
     Interval,
     ListeningDriver,
     OutputDriver,
-    PollingDriver,
+    PacedDriver,
+    SerialDriver,
 )
 from drivers.quantities import QUANTITIES
 
@@ -159,9 +161,11 @@ def _port(
 ) -> tuple[Port | None, str | None]:
     """Return the port of its own, or the name of the shared one."""
     where = (*path, "port")
-    if isinstance(driver, InputDriver | OutputDriver):
+    if isinstance(driver, GpioDriver | GatewayDriver):
         if "port" in table:
             text = _("has no meaning: '{driver}' is a GPIO device, and has a pin")
+            if isinstance(driver, GatewayDriver):
+                text = _("has no meaning: '{driver}' is the gateway itself")
             problems.add(where, text.format(driver=driver.name))
     elif "port" not in table:
         problems.add(where, _("is missing: {help}").format(help=_(PORT_HELP)))
@@ -200,7 +204,7 @@ def _check_keys(
     for key, value in rest.items():
         if isinstance(value, dict):
             continue
-        if is_line_key(key) and isinstance(driver, ListeningDriver | PollingDriver | BusOutputDriver):
+        if is_line_key(key) and isinstance(driver, SerialDriver):
             place = f"[ports.{bus}] {LINE_FORM}" if bus else f'port = {{ path = "...", {LINE_FORM} }}'
             problems.add((*path, key), _("is not a known key; write {form}").format(form=place))
         elif key in quantities:
@@ -295,7 +299,7 @@ def _check_limits(alarms: tuple[AlarmRule, ...], rules: Mapping[str, Rules], pat
 
 
 def _every(common: Common, driver: Driver, path: KeyPath, problems: Problems) -> float | None:
-    if isinstance(driver, PollingDriver | BusOutputDriver):
+    if isinstance(driver, PacedDriver):
         return driver.every if common.every is None else common.every
     if common.every is not None:
         text = _("has no meaning: '{driver}' speaks unasked; to send less, use 'window' or 'deadband' of a quantity")

@@ -17,7 +17,7 @@ from agent.config.model import Clock, Commands, Gateway, Journal, Port, Rules, U
 from agent.config.tables import mirror
 from agent.i18n import _
 from drivers import registry
-from drivers.contract import BusOutputDriver, Driver, InputDriver, OutputDriver, PollingDriver
+from drivers.contract import BusOutputDriver, Driver, OutputDriver, PacedDriver, SerialDriver
 from drivers.quantities import QUANTITIES
 
 Schema = dict[str, Any]
@@ -86,11 +86,11 @@ def _device(driver: Driver, common: Schema, shared: Schema) -> Schema:
     shared.update(own.get("$defs", {}))
     keys = {**common, **own.get("properties", {})}
     required = [*own.get("required", [])]
-    if not isinstance(driver, PollingDriver | BusOutputDriver):
+    if not isinstance(driver, PacedDriver):
         keys.pop("every")
     if not isinstance(driver, OutputDriver | BusOutputDriver):
         keys.pop("sounds_for")
-    if not isinstance(driver, InputDriver | OutputDriver):
+    if isinstance(driver, SerialDriver):
         port = {"anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/Port"}]}
         keys["port"] = {**port, "description": _(PORT_HELP)}
         required.append("port")

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import math
 import os
+import sys
 from collections import deque
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -21,11 +22,15 @@ from drivers.ports import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from threading import Thread
+
+    from drivers.ports.ranging import GpiozeroRanging
 
 # Edges kept until the loop fetches them: 4 s at 500 Hz, the fastest input we promise to count. The oldest go first, so
 # that what is left ends in the level the line really has.
 QUEUE_LIMIT = 2000
 SLEW = 1e-3  # how fast the kernel moves CLOCK_MONOTONIC against the crystal: 500 ppm by ntp_adjtime(3), and the crystal
+LOOK_EVERY = 10.0  # seconds between two looks whether edges can still come
 
 PULLS = {"up": "up", "down": "down", "none": "floating"}
 
@@ -85,6 +90,23 @@ def steady(factory: _Factory) -> _Factory:
     return factory
 
 
+def notifier() -> Thread | None:
+    """Return the one thread in which lgpio calls everybody's callbacks; None where lgpio is not in use.
+
+    An exception in any callback, ours or not, ends it, and no edge of any pin is ever told again.
+    """
+    thread: Thread | None = getattr(sys.modules.get("lgpio"), "_notify_thread", None)
+    return thread
+
+
+def revive_notifier() -> None:
+    """Give lgpio a new thread if its own has ended: lines that are claimed from now on are heard."""
+    thread = notifier()
+    if thread is not None and not thread.is_alive():
+        lgpio: Any = sys.modules["lgpio"]
+        lgpio._notify_thread = lgpio._callback_thread()  # noqa: SLF001 - as lgpio does when it is imported
+
+
 class GpiozeroPorts:
     """Implements `drivers.contract.GpioPorts`. The factory is made with the first line: gpiozero is slow to import.
 
@@ -98,12 +120,14 @@ class GpiozeroPorts:
         self._make = make
         self._devices = devices
         self._factory: _Factory | None = None
-        self._open: dict[int, GpiozeroInput | GpiozeroOutput] = {}  # a pin holds its callback weakly: we keep it alive
+        self._open: dict[
+            int, GpiozeroInput | GpiozeroOutput | GpiozeroRanging
+        ] = {}  # a pin holds its callback weakly: we keep it alive
 
     def input(self, pin: int, *, pull: str, active: str) -> GpiozeroInput:
         """Claim a pin as an input. Call it on the loop that will wait for its edges."""
         raw = self._claim(pin)
-        with _translated(pin):
+        with translated(pin):
             raw.input_with_pull(PULLS[pull])
             raw.bounce = None
             raw.edges = "both"
@@ -115,11 +139,26 @@ class GpiozeroPorts:
     def output(self, pin: int, *, active: str, initial: bool) -> GpiozeroOutput:
         """Claim a pin as an output at its initial logical level."""
         raw = self._claim(pin)
-        with _translated(pin):
+        with translated(pin):
             raw.output_with_state(initial == (active == "high"))
         line = GpiozeroOutput(pin, raw, active == "high", lambda: self._open.pop(pin, None))
         self._open[pin] = line
         return line
+
+    def ranging(self, trigger: int, echo: int) -> GpiozeroRanging:
+        """Claim a pin as a trigger and another as an echo. Call it on the loop that will wait for its echoes."""
+        from drivers.ports.ranging import GpiozeroRanging  # few gateways have one
+
+        for pin in (trigger, echo):
+            self._claim(pin)
+        with translated(echo):
+            line = GpiozeroRanging(trigger, echo, self._factory, lambda: self._give_back(trigger, echo))
+        self._open[trigger] = self._open[echo] = line
+        return line
+
+    def _give_back(self, *pins: int) -> None:
+        for pin in pins:
+            self._open.pop(pin, None)
 
     def close(self) -> None:
         """Give all lines and the factory back. Harmless to call again."""
@@ -139,7 +178,8 @@ class GpiozeroPorts:
                 raise
             except Exception as error:  # factories come from entry points, each with errors of its own
                 raise _explain(pin, error, self._devices) from error
-        with _translated(pin):
+        revive_notifier()
+        with translated(pin):
             return self._factory.pin(pin)
 
 
@@ -155,6 +195,7 @@ class GpiozeroInput:
         self._now = now
         self._released = released
         self._closed = False
+        self._notifier = notifier()
         self._loop = asyncio.get_running_loop()
         self._came = asyncio.Event()
         self._lock = Lock()  # guards everything below, which the factory's thread changes
@@ -164,11 +205,19 @@ class GpiozeroInput:
         self._waking = False
 
     async def wait(self, until: float | None) -> list[tuple[float, bool]]:
-        """Wait for edges, or until that time; return (seconds, active) pairs, oldest first, perhaps none."""
-        if not self._edges:
+        """Wait for edges, or until that time; return (seconds, active) pairs, oldest first, perhaps none.
+
+        Raises PortError when no edge can come any more.
+        """
+        while not self._edges:
+            if self._notifier is not None and not self._notifier.is_alive():
+                raise PortError(PortFault.FAILED, f"GPIO{self._pin}", "lgpio's thread has ended: no edge is told")
+            left = LOOK_EVERY if until is None else until - self._now()
+            if left <= 0:
+                break
             self._came.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(None if until is None else max(0.0, until - self._now())):
+                async with asyncio.timeout(min(left, LOOK_EVERY)):
                     await self._came.wait()
         with self._lock:
             edges = list(self._edges)
@@ -177,7 +226,7 @@ class GpiozeroInput:
 
     def active(self) -> bool:
         """Return the logical level now."""
-        with _translated(self._pin):
+        with translated(self._pin):
             return bool(self._raw.state) == self._active_high
 
     def dropped(self) -> int:
@@ -225,14 +274,14 @@ class GpiozeroOutput:
 
     def write(self, active: bool) -> None:
         """Drive the logical level."""
-        with _translated(self._pin):
+        with translated(self._pin):
             self._raw.state = active == self._active_high
 
     def close(self) -> None:
         """Give the line back; it floats from then on, so a siren's relay needs a resistor to its safe level."""
         if not self._closed:
             self._closed = True
-            with contextlib.suppress(PortError), _translated(self._pin):  # what fails here we do not hold any more
+            with contextlib.suppress(PortError), translated(self._pin):  # what fails here we do not hold any more
                 self._raw.close()
             self._released()
 
@@ -271,7 +320,8 @@ class _Stamps:
 
 
 @contextlib.contextmanager
-def _translated(pin: int) -> Iterator[None]:
+def translated(pin: int) -> Iterator[None]:
+    """Raise PortError for whatever goes wrong with a pin."""
     try:
         yield
     except Exception as error:  # lgpio.error shares no base with gpiozero's; other factories have others

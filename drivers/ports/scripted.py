@@ -16,7 +16,7 @@ from drivers.contract import PortError, PortFault
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from drivers.contract import SerialLine
+    from drivers.contract import Reason, SerialLine
 
 
 class Expect(NamedTuple):
@@ -194,10 +194,32 @@ class ScriptedOutput:
             raise ScriptError(f"{len(self._levels)} levels left, the next is {self._levels[0]}")
 
 
-class ScriptedGpioPorts:
-    """Implements `drivers.contract.GpioPorts`: one line a pin."""
+class ScriptedRanging:
+    """Implements `drivers.contract.RangingLine`: what each measurement gives, in turn; the last for good."""
 
-    def __init__(self, lines: Mapping[int, ScriptedInput | ScriptedOutput]) -> None:
+    def __init__(self, *echoes: float | Reason | PortError) -> None:
+        self._echoes = deque(echoes)
+
+    async def measure(self) -> float | Reason:
+        """Return the next echo, or raise the PortError that stands in its place."""
+        echo = self._echoes.popleft() if len(self._echoes) > 1 else self._echoes[0]
+        if isinstance(echo, PortError):
+            raise echo
+        return echo
+
+    def close(self) -> None:
+        """Give the pins back."""
+
+    def done(self) -> None:
+        """Raise ScriptError if echoes are left."""
+        if len(self._echoes) > 1:
+            raise ScriptError(f"{len(self._echoes)} echoes left, the next is {self._echoes[0]}")
+
+
+class ScriptedGpioPorts:
+    """Implements `drivers.contract.GpioPorts`: one line a pin, that of the echo for two."""
+
+    def __init__(self, lines: Mapping[int, ScriptedInput | ScriptedOutput | ScriptedRanging]) -> None:
         self._lines = dict(lines)
 
     def input(self, pin: int, *, pull: str, active: str) -> ScriptedInput:  # noqa: ARG002 - a script has logical levels
@@ -213,6 +235,13 @@ class ScriptedGpioPorts:
         if not isinstance(line, ScriptedOutput):
             raise PortError(PortFault.MISSING, f"GPIO{pin}", "the script has no such output")
         line.write(initial)
+        return line
+
+    def ranging(self, trigger: int, echo: int) -> ScriptedRanging:
+        """Give out the line of these pins."""
+        line = self._lines.get(echo)
+        if not isinstance(line, ScriptedRanging):
+            raise PortError(PortFault.MISSING, f"GPIO{trigger} and GPIO{echo}", "the script has no such line")
         return line
 
     def done(self) -> None:

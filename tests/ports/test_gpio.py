@@ -264,6 +264,66 @@ def test_a_chip_that_may_not_be_opened_is_a_matter_of_permission() -> None:
     assert "gpiochip0: " in said
 
 
+# --- the thread in which lgpio calls callbacks -----------------------------------------------------------------------
+
+
+class Notifying(ModuleType):
+    """As much of the lgpio module as tells whether its thread is there: `end` stands for a callback that raised."""
+
+    def __init__(self) -> None:
+        super().__init__("lgpio")
+        self.started = 0
+        self._notify_thread = self._callback_thread()
+
+    def _callback_thread(self) -> threading.Thread:
+        self.started += 1
+        self._ended = threading.Event()
+        thread = threading.Thread(target=self._ended.wait, daemon=True)
+        thread.start()
+        return thread
+
+    def end(self) -> None:
+        self._ended.set()
+        self._notify_thread.join(SOON)
+
+
+@pytest.fixture
+def lgpio(monkeypatch: pytest.MonkeyPatch) -> Iterator[Notifying]:
+    lgpio = Notifying()
+    monkeypatch.setitem(sys.modules, "lgpio", lgpio)
+    yield lgpio
+    lgpio.end()
+
+
+async def test_when_no_edge_can_come_any_more_that_is_told(ports: GpiozeroPorts, lgpio: Notifying) -> None:
+    line = ports.input(17, pull="up", active="low")
+    assert await line.wait(boottime() + 0.01) == []
+    lgpio.end()
+    with pytest.raises(PortError, match="lgpio's thread has ended") as caught:
+        await line.wait(boottime() + 10)
+    assert caught.value.fault is PortFault.FAILED
+
+
+async def test_edges_that_came_before_are_told_before(ports: GpiozeroPorts, lgpio: Notifying) -> None:
+    line = ports.input(17, pull="up", active="low")
+    line.changed(time.monotonic(), 0)
+    lgpio.end()
+    assert [active for _, active in await line.wait(None)] == [True]
+
+
+async def test_whoever_claims_a_pin_then_makes_another_thread_and_those_before_are_told_all_the_same(
+    ports: GpiozeroPorts, lgpio: Notifying
+) -> None:
+    first, second = (ports.input(pin, pull="up", active="low") for pin in (17, 27))
+    lgpio.end()
+    first.close()
+    first = ports.input(17, pull="up", active="low")
+    assert lgpio.started == 2
+    assert await first.wait(boottime() + 0.01) == []
+    with pytest.raises(PortError):  # its callback belongs to the thread that is gone
+        await second.wait(boottime() + 10)
+
+
 # --- outputs of lgpio ------------------------------------------------------------------------------------------------
 
 
