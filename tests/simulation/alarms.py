@@ -74,7 +74,7 @@ def _flood(play: Play, events: list[Arrived]) -> Iterator[str]:
     story += [(true_time(clocks[one.boot], one.boottime), one) for one in levels]
     story += [(true_time(clocks[told.boot], told.boottime), told) for told in play.city.told]
     story.sort(key=lambda entry: entry[0])
-    cuts = [end.now for end in play.ends if end.how == "power" and play.card_spells]  # and a run that cannot read back
+    cuts = excuses.forgetful()
     stands: bool | None = False
     changed = -BEHIND
     for now, one in story:

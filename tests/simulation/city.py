@@ -57,7 +57,7 @@ class City:
     told: list[Told] = field(default_factory=list)
     refused: dict[Name, int] = field(default_factory=dict)  # when the agent heard of it last
     set_aside: set[Name] = field(default_factory=set)  # too large although alone: nothing waits behind it
-    parts: bool = False  # a pack was too large: what was on its way in parts comes again as a whole
+    parts: bool = False  # a pack was too large: from now on the agent may send parts, and all again if one is lost
     acked: dict[Name, int] = field(default_factory=dict)  # what the agent knows to be here, and since when
 
     def take(self, topic: str, payload: bytes, sent: int) -> list[Name]:
@@ -76,7 +76,7 @@ class City:
             names.append(name)
             one = Arrived(name, lane, head["boot"], head["boottime"] + fields.get("t", 0.0), fields, sent)
             known = self.records.setdefault(name, one)
-            if name in self.acked and head["stream"] != "ledger" and not self.parts:
+            if name in self.acked and head["stream"] != "ledger":
                 self.universe.fault(f"{name} was sent again although it had been acknowledged")
             if known is not one and not _same(known, one):
                 self.universe.fault(f"{name} came twice and says two things: {known.fields} and {fields}")
@@ -102,10 +102,12 @@ class City:
 
     def ack(self, names: list[Name]) -> None:
         """Note that the agent was told that these are here: it has no reason to send them again."""
-        self.acked |= dict.fromkeys(names, self.universe.now)
+        if not self.parts:
+            self.acked |= dict.fromkeys(names, self.universe.now)
 
     def forget_acks(self, how: str, now: int) -> None:
         """A run has ended; what it had been told in its last moment, or all if the power was cut, it may not know."""
+        self.parts = False  # the next one knows nothing of it
         self.acked = {name: at for name, at in self.acked.items() if how != "power" and at < now - MOMENT}
 
 

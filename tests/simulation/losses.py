@@ -172,8 +172,23 @@ class Excuses:
 
     def __init__(self, play: Play) -> None:
         self._interval = play.config.journal.commit_interval + JOBS
+        self._settled = self._interval + 3.0  # seconds until a card that is well again has all that it had missed
         self._play = play
         self._windows = [window for end in play.ends for window in self._windows_of(end.how, end.now)]
+
+    def forgetful(self) -> list[int]:
+        """Return when (true nanoseconds) a power cut may have left no memory of alarms.
+
+        The card could not be written before it, or cannot be read after it.
+        """
+        spells = self._play.card_spells
+        runs = zip(self._play.ends, self._play.starts[1:], strict=False)
+        return [
+            end.now
+            for end, start in runs
+            if end.how == "power"
+            and (_since(spells, end.now, after=self._settled) is not None or _since(spells, start, after=0) is not None)
+        ]
 
     def _windows_of(self, how: str, at: int) -> Iterator[tuple[int, int, str]]:
         """Yield since and until when (true nanoseconds) what was measured may be lost, and of which stream."""
@@ -185,7 +200,7 @@ class Excuses:
             yield young, at, "alarm"
             yield young, at, "withheld"
         if how == "power":
-            card = _since(self._play.card_spells, at, after=self._interval + 3.0)
+            card = _since(self._play.card_spells, at, after=self._settled)
             until = min(at, card) if card is not None else at
             yield self._running_before(until, self._interval), at, "telemetry"
             yield self._running_before(until, BETWEEN_ALARMS), at, "alarm"
