@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from agent import logs, outputs, proof, resend, senml
 from agent.backoff import Backoff
 from agent.commanding.maintenance import KEPT, Maintenance
+from agent.control import ControlError
 from agent.gnss import Gnss
 from agent.health import Health
+from agent.i18n import _
 from agent.journal.journal import Journal
 from agent.memories import read_anchors, read_boots
 from agent.proof import Proof
@@ -122,6 +124,7 @@ class Agent:
             pipelines=self._pipelines,
             publishers=self._publishers,
             tested=self._maintenance.left,
+            configuring=dict if reloading is None else reloading.state,
         )
 
     # --- parts -----------------------------------------------------------------------------------------------------
@@ -353,6 +356,17 @@ class Agent:
             self._securing = asyncio.create_task(self._journal.secure(), name="secure")
         await asyncio.wait({self._securing}, timeout=SECURE_WITHIN)
 
+    async def _configure(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Try a configuration that somebody on the gateway gives."""
+        text, minutes = request.get("toml"), request.get("minutes")
+        if self._reloading is None or not isinstance(text, str) or not isinstance(minutes, int | float):
+            raise ControlError(_("this agent does not understand that"))
+        offline = not any(publisher.online for publisher in self._publishers.values())
+        try:
+            return {"problems": await self._reloading.configure(text, minutes, offline=offline)}
+        except OSError as error:
+            raise ControlError(_("the card does not take it: {error}").format(error=error)) from None
+
     def _port_of(self, device: Device) -> tuple[str, SerialLine]:
         port = device.port or self._config.ports[device.bus or ""]
         if not isinstance(device.driver, ListeningDriver | PollingDriver | BusOutputDriver):
@@ -361,11 +375,17 @@ class Agent:
 
     # --- life ------------------------------------------------------------------------------------------------------
 
+    @property
+    def proven(self) -> Proof | None:
+        """What this run has shown that it can do."""
+        return self._proven
+
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end in order within 5 s: samplers, withheld, publishers, the last commit."""
         verbs: dict[str, Verb] = {
             "status": lambda _request: self._health.document(),
             "resend": resend.verb(self._journal, self._config.uplinks, self._clock),
+            "configure": self._configure,
         }
         self._note_outputs()
         self._take_up(KEPT, self._maintenance.recall)
@@ -469,7 +489,7 @@ class Agent:
 
     async def _publish_health(self) -> None:
         """Publish health every so often, and soon after anything in it changed its state."""
-        last: tuple[str, ...] = ()
+        last: tuple[object, ...] = ()
         rest = 0.0
         while True:
             states = self._health.states()

@@ -23,6 +23,7 @@ COMMANDS = {
     "run": N_("Run the agent."),
     "check": N_("Check a configuration without running it."),
     "status": N_("Ask the running agent how it is."),
+    "configure": N_("Try another configuration."),
     "safe": N_("Switch all outputs off after the agent has ended."),
     "update": N_("Install a later release, and try it."),
     "rollback": N_("Go back to the release that ran before."),

@@ -106,6 +106,7 @@ class Health:
     def states(self) -> tuple[object, ...]:
         """Return what makes health worth publishing at once when it changes: cheap enough for a look each second."""
         states: list[object] = [*self._tested(), *self._journal.faults, *self.failures]
+        states.append(self._configuring().get("trial"))
         for pipeline in self._pipelines.values():
             states += (self._state(pipeline), *pipeline.faults)  # kinds, not counts
         for publisher in self._publishers.values():

@@ -70,6 +70,13 @@ class Arguments:
             _wrong(name, f"must be a text of at most {LONGEST_TEXT} printable characters")
         return value
 
+    def document(self, name: str) -> str:
+        """Return a text of several lines."""
+        value = self._take(name, None)
+        if not isinstance(value, str):
+            _wrong(name, "must be a text")
+        return value
+
     def flag(self, name: str) -> bool:
         """Return true or false."""
         value = self._take(name, None)
@@ -77,11 +84,11 @@ class Arguments:
             _wrong(name, "must be true or false")
         return value
 
-    def seconds(self, name: str, *, most: float, default: float | None = None) -> float:
+    def seconds(self, name: str, *, most: float, default: float | None = None, unit: str = "seconds") -> float:
         """Return a time that is neither negative nor longer than `most`."""
         value = self._take(name, default)
         if not _is_finite(value) or not 0 <= value <= most:
-            _wrong(name, f"must be seconds, from 0 to {most:g}")
+            _wrong(name, f"must be {unit}, from 0 to {most:g}")
         return float(value)
 
     def numbers(self, name: str) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from agent.commanding.answer import CommandError, Reason
 from agent.commanding.commander import Action, Verb
+from agent.config.trying import MINUTES, MOST_MINUTES
 from agent.control import ControlError
 from drivers.contract import BusOutputDriver, OutputDriver, PortError
 
@@ -31,6 +32,14 @@ class Reloading(Protocol):
 
     async def problems(self, sha256: str | None) -> list[str]:
         """Return all that is wrong with the configuration in the file, or with its digest if one is given."""
+        ...
+
+    async def configure(self, text: str, minutes: float, *, offline: bool) -> list[str]:
+        """Put a configuration on trial and begin anew with it, or return all that is wrong with it."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Return what became of the configuration that was given last; nothing where none ever was."""
         ...
 
     def restart(self) -> None:
@@ -78,6 +87,7 @@ class Verbs:
             "acknowledge": Verb(self.acknowledge),
             "resend": Verb(self.resend),
             "reload": Verb(self.reload),
+            "configure": Verb(self.configure),
         }
 
     def ping(self, arguments: Arguments, uplink: str) -> Action:
@@ -198,6 +208,28 @@ class Verbs:
                 raise CommandError(Reason.INVALID_CONFIGURATION, "\n".join(problems), untouched=True)
             reloading.restart()
             return {}
+
+        return act
+
+    def configure(self, arguments: Arguments, uplink: str) -> Action:
+        """Try a configuration: it stays when the agent has delivered with it, else the one before comes back."""
+        del uplink
+        text = arguments.document("toml")
+        minutes = arguments.seconds("minutes", most=MOST_MINUTES, default=MINUTES, unit="minutes")
+        reloading = self._reloading
+        if reloading is None:
+            raise CommandError(Reason.NOT_POSSIBLE, "this agent cannot begin anew")
+        if not self._config.commands.require_signature:  # it may name other brokers, other keys and other outputs
+            raise CommandError(Reason.NOT_POSSIBLE, "done only where commands.require_signature is set")
+
+        async def act() -> dict[str, Any]:
+            try:
+                problems = await reloading.configure(text, minutes, offline=False)
+            except OSError as error:
+                raise CommandError(Reason.JOURNAL, f"the card does not take it: {error}", untouched=True) from None
+            if problems:
+                raise CommandError(Reason.INVALID_CONFIGURATION, "\n".join(problems), untouched=True)
+            return {"minutes": minutes}
 
         return act
 

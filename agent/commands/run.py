@@ -8,14 +8,16 @@ import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from agent import VERSION, logs
 from agent.commands import refuse, root_option, set_option
 from agent.config import ready
+from agent.config.trying import Trying
 from agent.host.again import begin_again
+from agent.host.clock import SystemClock
 from agent.host.disk import Folder
 from agent.host.environment import environment
 from agent.host.lock import TakenError, held
@@ -26,12 +28,14 @@ from agent.i18n import _, install, speaking
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from agent.config.model import Config
+    from agent.proof import Proof
 
 ALREADY_RUNNING = 75  # EX_TEMPFAIL of sysexits(3): it may well be that the other one is just about to end
 DEFAULT = "/etc/roadside/gateway.toml"
+JUDGE_EVERY = 1.0  # seconds between two looks at what a configuration on trial has shown
 
 
 @click.command(help=_("Run the agent until SIGTERM; exit status 78 if there is no configuration it can use."))
@@ -47,18 +51,22 @@ def command(path: Path | None, root: Path, overrides: dict[str, str]) -> int:
     """Run the agent."""
     logs.install(_handler())
     paths = Paths(root, environment())
-    state, path = Folder(paths.state), path or paths.under(DEFAULT)
+    state = Folder(paths.state)
+    trying = Trying(state, paths.state, path or paths.under(DEFAULT), SystemClock(paths.root))
+    trying.start()
     problems: list[str] = []
-    config = ready.recall(state, path, overrides)
+    config = ready.recall(state, trying.path, overrides)
     if config is None:
         from agent.config.choosing import choose  # and with it pydantic: a good quarter of a start
         from agent.config.problems import ConfigError
 
         try:
             with speaking("en"):  # what becomes of its problems is published
-                config, problems = choose(state, path, overrides)
+                config, problems = choose(state, trying.path, overrides, on_trial=trying.is_on)
         except ConfigError as error:
             return refuse(error)
+        if problems:
+            trying.give_up(problems[0])
     with ExitStack() as locks:
         for folder in (paths.runtime, paths.state):
             try:
@@ -69,7 +77,7 @@ def command(path: Path | None, root: Path, overrides: dict[str, str]) -> int:
                 return ALREADY_RUNNING
             except OSError as error:  # such as a card that is full or read-only: no reason not to run
                 logs.get("agent").error("not_locked", folder=folder, detail=str(error))
-        reloading = Reloading(path, overrides, ServiceManager(environment()))
+        reloading = Reloading(trying, overrides, ServiceManager(environment()))
         install("en")  # the agent speaks to the city and, through the control socket, to people of either language
         with logs.in_background(), asyncio.Runner() as runner:
             runner.get_loop().set_default_executor(DaemonThreads())
@@ -90,10 +98,10 @@ def _handler() -> logging.Handler:
 class Reloading:
     """Implements `agent.commanding.verbs.Reloading`: the agent ends, and begins anew with the new configuration."""
 
-    def __init__(self, path: Path, overrides: Mapping[str, str], manager: ServiceManager) -> None:
+    def __init__(self, trying: Trying, overrides: Mapping[str, str], manager: ServiceManager) -> None:
         self.wanted = False
         self.stop = asyncio.Event()
-        self._path = path
+        self._trying = trying
         self._overrides = overrides
         self._manager = manager
         self._checking: asyncio.Task[None] | None = None
@@ -116,6 +124,25 @@ class Reloading:
         """Return all that is wrong with the file, or with its digest; it is read in a thread, samplers go on."""
         return await asyncio.get_running_loop().run_in_executor(None, self._problems, sha256)
 
+    async def configure(self, text: str, minutes: float, *, offline: bool) -> list[str]:
+        """Put a configuration on trial and begin anew with it, or return all that is wrong with it."""
+        problems = await asyncio.get_running_loop().run_in_executor(None, self._problems_of, text)
+        if not problems:
+            self._trying.begin(text, minutes, offline=offline)
+            self.restart()
+        return problems
+
+    def state(self) -> dict[str, Any]:
+        """Return what became of the configuration that was given last."""
+        return self._trying.state()
+
+    async def judge(self, shown: Callable[[], Proof | None]) -> None:
+        """End a trial when the agent has shown that it works, or with its time; beginning anew if need be."""
+        while self._trying.is_on:
+            if self._trying.judge(shown()):
+                self.restart()
+            await asyncio.sleep(JUDGE_EVERY)
+
     def restart(self) -> None:
         """End in order, and begin anew."""
         self._manager.reloading()
@@ -128,14 +155,25 @@ class Reloading:
         from agent.config.load import build, read_file
         from agent.config.problems import ConfigError
 
+        path = self._trying.path
         try:
-            if sha256 is not None and digest(self._path.read_bytes()).hexdigest() != sha256:
-                return [f"{self._path}: is not the file with that sha256"]
-            build(read_file(self._path), overrides=self._overrides)
+            if sha256 is not None and digest(path.read_bytes()).hexdigest() != sha256:
+                return [f"{path}: is not the file with that sha256"]
+            build(read_file(path), overrides=self._overrides)
         except ConfigError as error:
             return [str(problem) for problem in error.problems]
         except OSError as error:
-            return [f"{self._path}: {error.strerror}"]
+            return [f"{path}: {error.strerror}"]
+        return []
+
+    def _problems_of(self, text: str) -> list[str]:
+        from agent.config.load import load
+        from agent.config.problems import ConfigError
+
+        try:
+            load(text, overrides=self._overrides)
+        except ConfigError as error:
+            return [str(problem) for problem in error.problems]
         return []
 
 
@@ -155,4 +193,6 @@ async def _run(config: Config, paths: Paths, problems: list[str], reloading: Rel
     # What a lost connection leaves behind refers to itself and waits for the collector, which looks at all objects only
     # when a quarter as many are new as it found the last time. To look once now, at next to nothing, has it look often.
     gc.collect()
+    judging = asyncio.create_task(reloading.judge(lambda: agent.proven), name="trial")
     await agent.run(reloading.stop)
+    judging.cancel()

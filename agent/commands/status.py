@@ -66,6 +66,8 @@ def lines(document: dict[str, Any]) -> Iterator[str]:
         yield _("clock: synchronised by {source}").format(source=clock["source"])
     else:
         yield _("clock: not synchronised; readings are dated once it is")
+    if document.get("configuration", {}).get("trial") == "on_trial":
+        yield _("configuration: on trial; if it does not work, the one before it comes back")
     for trouble in troubles(document):
         yield _("trouble: {text}").format(text=trouble)
 
@@ -89,7 +91,11 @@ def troubles(document: dict[str, Any]) -> list[str]:
         found.append(_("journal: {text}").format(text=wording.of_journal(fault, message)))
     failed = _("a part of the agent failed and was started anew: {part}; send the log to the workshop")
     found += [failed.format(part=part) for part in document.get("failures", ())]
-    found += map(retold, document.get("configuration", {}).get("problems", []))
+    configuration = document.get("configuration", {})
+    found += map(retold, configuration.get("problems", []))
+    if configuration.get("trial") == "given_up":
+        text = _("the configuration that was given last did not work, and the one before it is back: {why}")
+        found.append(text.format(why=retold(configuration["why"])))
     if document["version"] != VERSION:
         found.append(_other_version(document))
     return found
