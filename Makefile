@@ -1,7 +1,7 @@
 # Two commands do everything on a bare Debian with python3 and make:  make demo   and   make test
 PY := .venv/bin
 
-.PHONY: help demo test campaign bench soak kills interop fuzz check format messages pages clean
+.PHONY: help demo test mutations campaign model bench soak kills interop fuzz check format messages pages clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -17,6 +17,10 @@ test: ## every test, two files at a time; ARGS are passed to pytest
 campaign: ## the whole agent simulated, with everything going wrong: SEEDS=1000 FIRST=0
 	@./bootstrap.sh test
 	@$(PY)/python -m tests.simulation --seeds $(or $(SEEDS),200) --first $(or $(FIRST),0) $(ARGS)
+
+model: ## the journal on disks that fail, against a model: EXAMPLES=20000 SEED=1
+	@./bootstrap.sh test
+	@EXAMPLES=$(or $(EXAMPLES),2000) $(PY)/pytest tests/journal/test_model.py $(if $(SEED),--hypothesis-seed=$(SEED)) $(ARGS)
 
 interop: ## the servers that cities have: RabbitMQ, NATS and aedes are fetched into .interop, and nothing is installed
 	@./bootstrap.sh test
@@ -34,6 +38,10 @@ soak: ## a day's worth of readings through the real agent in minutes, with outag
 kills: ## SIGKILLs of the real agent at random system calls, judged by what strace saw written; KILLS=1000 SEED=1
 	@./bootstrap.sh test
 	@$(PY)/python -m tests.kills $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+
+mutations: ## one defect after the other is put into the agent, and its scenarios must fail; WORDS="echo siren"
+	@./bootstrap.sh test
+	@$(PY)/python -m tests.mutations $(WORDS)
 
 fuzz: ## every decoder is fed what atheris thinks of, on x86-64: SECONDS=240 NAMES="nmea vantage"
 	@./bootstrap.sh fuzz

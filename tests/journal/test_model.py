@@ -28,7 +28,7 @@ from tests.journal.conftest import Chance, Clock
 from tests.simulation.disk import FOREVER, SECTOR, UNLIMITED, Death, Killed, SimulatedDisk
 from tests.uplink.virtual import VirtualLoop
 
-EXAMPLES = 20_000 if os.environ.get("HYPOTHESIS_PROFILE") == "campaign" else 30
+EXAMPLES = int(os.environ.get("EXAMPLES", "30"))  # `make model` plays more
 UPLINKS = ("city", "agency")
 LANES = [Lane.ALARMS, Lane.LEDGER, Lane.LIVE, Lane.HISTORY]
 uplinks = st.sampled_from(UPLINKS)
