@@ -110,6 +110,8 @@ class Card:
                 if isinstance(found, Damage):
                     damaged += found.size
                     continue
+                if found.kind != Kind.COMMIT:  # of a later release
+                    continue
                 with suppress(ValueError):  # a good checksum around nonsense: made by something else than this agent
                     doubtful = committed.take(found.payload)
                     segment.note(doubtful)
@@ -186,7 +188,7 @@ class Card:
 
     def _blocks(self, name: str) -> Iterator[bytes]:
         for found in scan(self._disk.read(name)):
-            if not isinstance(found, Damage):
+            if not isinstance(found, Damage) and found.kind == Kind.COMMIT:
                 with suppress(ValueError):  # as above
                     yield decode_commit(found.payload).packs
 

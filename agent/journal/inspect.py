@@ -198,7 +198,7 @@ class Inspection:
                 except OSError:
                     continue  # gone meanwhile; or unreadable, which `look` has noted
                 for found in scan(data):
-                    if isinstance(found, Frame):
+                    if isinstance(found, Frame) and found.kind == Kind.COMMIT:
                         yield from _packs_of(found)
         yield from self._young_packs
 
