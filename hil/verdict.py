@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,10 +31,8 @@ async def ends_well(rig: Rig) -> Account:
     await rig.until(lambda: not unwell(rig.city.health()))
     await rig.quiet()
 
-    def all_is_there() -> bool:
-        return not trouble(rig, rig.account())
-
-    await rig.until(all_is_there)
+    with suppress(AssertionError):  # the verdict below says more
+        await rig.until(lambda: not trouble(rig, rig.account()))
     await rig.agent.stop()
     account = rig.account()
     log = await rig.agent.says()

@@ -47,6 +47,11 @@ class Arrivals:
         self._operator: Operator | None = None
         self._listening: asyncio.Task[None] | None = None
 
+    @property
+    def port(self) -> int:
+        """The broker's port on loopback, without the link between."""
+        return urlsplit(self._url).port or 1883
+
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
             if self._city is not None:

@@ -201,6 +201,10 @@ class Agent(Protocol):
         """Stop it in order; raises AssertionError if it does not end in time or not with exit status 0."""
         ...
 
+    async def gets(self, path: str, data: bytes) -> None:
+        """Put a file where the agent finds it, such as `/etc/roadside/ca.pem`."""
+        ...
+
     async def says(self) -> str:
         """Return its log, of all its runs."""
         ...
@@ -262,6 +266,14 @@ class Rig(abc.ABC):
         while not condition():
             if time.monotonic() > deadline:
                 raise AssertionError(await self._never(condition))
+            await asyncio.sleep(LOOKED_AT_EVERY)
+
+    async def until_log(self, text: str, times: int = 1) -> None:
+        """Wait until the agent's log has said this so many times."""
+        deadline = time.monotonic() + self.patience
+        while (said := await self.agent.says()).count(text) < times:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the agent's log does not say {text!r} {times} times:\n{said[-3000:]}")
             await asyncio.sleep(LOOKED_AT_EVERY)
 
     async def _never(self, condition: Callable[[], object]) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hil.audit import Account, audit
-from hil.broker import Broker
+from hil.broker import Broker, Engine
 from hil.cabinet import Cabinet
 from hil.devices.modbus import LineAilment
 from hil.devices.talker import Ailment
@@ -63,7 +63,7 @@ class SimRig(Rig):
         self.root = Path(tempfile.mkdtemp(prefix="rig-"))
         self.cabinet = Cabinet(self.root, description.path)
         self.machine = Machine(self.root, card=description.agent.card, memory=description.agent.memory)
-        self.broker = Broker()
+        self.broker = Broker(Engine.MOSQUITTO)  # it knows sessions that are taken over, and wills
         self.proxy: Link
         self.settings = {**description.agent.settings, **(settings or {})}
         self.manager = ServiceManager(
@@ -314,7 +314,8 @@ class SimPin(Part):
 
     @step
     async def pulses(self, number: int, hertz: float) -> None:
-        """Tip the bucket so many times at a steady rate, whoever listens."""
+        """Tip the bucket so many times at a steady rate, once the agent listens to the contact."""
+        await self._claimed()
         loop = asyncio.get_running_loop()
         due = loop.time()
         for _ in range(number):
@@ -327,8 +328,10 @@ class SimPin(Part):
         return bool(self._rig.cabinet.board.reads(self._model.pin))
 
     async def _claimed(self) -> None:
+        """Wait until the agent listens, and its debounce has seen the contact at rest."""
         async with asyncio.timeout(self._rig.patience):
             await self._rig.cabinet.board.claims(self._model.pin)
+        await asyncio.sleep(self._model.settles)
 
 
 class SimLink(Part):
@@ -489,6 +492,13 @@ class SimAgent(Part):
             raise AssertionError(f"the agent does not stop within {within:g} s:\n{self._rig.log()[-3000:]}") from error
         if status:
             raise AssertionError(f"the agent stopped with exit status {status}:\n{self._rig.log()[-3000:]}")
+
+    @step
+    async def gets(self, path: str, data: bytes) -> None:
+        """Put a file below the agent's root."""
+        place = self._rig.root / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
 
     async def says(self) -> str:
         """Return its log, of all its runs."""

@@ -1,0 +1,1 @@
+"""A rig for somebody else's agent."""

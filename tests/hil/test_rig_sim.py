@@ -1,0 +1,59 @@
+"""The simulated rig keeps to the contract of rigs."""
+
+import asyncio
+import os
+import subprocess
+from pathlib import Path
+
+import aiomqtt
+import pytest
+
+from hil.rigs.description import read
+from hil.rigs.sim import SimRig
+from hil.rigs.timeline import Timeline
+from tests.hil.rig_contract import RigContract
+
+RIG = Path(__file__).parents[1] / "scenarios/rigs/sim.toml"
+
+
+class SimBed:
+    """Looks at the processes and files of this machine."""
+
+    def __init__(self, rig):
+        self.rig = rig
+
+    def pid(self):
+        return self.rig.manager.process.pid
+
+    async def connects(self):
+        try:
+            async with asyncio.timeout(3), aiomqtt.Client("127.0.0.1", self.rig.proxy.port, timeout=2):
+                return True
+        except (aiomqtt.MqttError, TimeoutError):
+            return False
+
+    def free_on_card(self):
+        at = os.statvfs(self.rig.machine.seen(self.rig.root / "var/lib/roadside"))
+        return at.f_bavail * at.f_bsize
+
+    def in_memory(self):
+        return os.listdir(self.rig.machine.seen(self.rig.root / "run/roadside"))
+
+    def boot_id(self):
+        return self.rig.machine.seen(Path("/proc/sys/kernel/random/boot_id")).read_text()
+
+    def wall_clock(self):
+        environment = {**os.environ, **self.rig.machine.environment}
+        said = subprocess.run(["date", "+%s"], env=environment, capture_output=True, check=True)
+        return float(said.stdout)
+
+
+@pytest.fixture
+async def bed():
+    async with SimRig(read(RIG), Timeline(), patience=20.0) as rig:
+        yield SimBed(rig)
+
+
+@pytest.mark.system
+class TestSimRig(RigContract):
+    """All of it."""
