@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, distribution, distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,17 @@ def install(root: Path) -> None:
     python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     run_in(root, python, "-m", "compileall", "-q", f"/{RELEASE}/lib")
     _run([str(PROJECT / "systemd/install.sh"), "--root", str(root)])
+
+
+def fingerprint() -> str:
+    """Return a text that changes with whatever `install` would install."""
+    folders = [PROJECT / name for name in ("agent", "drivers", "hil", "systemd")]
+    files = [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]
+    digest = sha256()
+    for file in files:
+        if "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(PROJECT)}\n".encode() + file.read_bytes())
+    return digest.hexdigest() + "".join(sorted(f"{one.name} {one.version}\n" for one in distributions()))
 
 
 def run_in(root: Path, *command: str) -> None:
