@@ -58,6 +58,7 @@ async def test_a_configuration_that_samples_nothing_goes_by_itself(broker):
         await gateway.go_on("air-1", "level-1")
         status, _said = await configure(gateway, DEAF, "--minutes", SOON)
         assert status == 0
+        await gateway.says(lambda said: trial_is("given_up")(said) and "level-1" in said["devices"])
         await gateway.tells(trial_is("given_up"), log="configuration_given_up")
         why = gateway.health["configuration"]["why"]
         assert why == f"it has not sampled anything within {SOON} min"
@@ -68,9 +69,10 @@ async def test_an_agent_that_is_killed_in_the_midst_of_trials_has_the_one_before
     async with Gateway(broker.url) as gateway:
         await gateway.go_on("air-1")
         await configure(gateway, DEAF, "--minutes", "60")
-        await gateway.says(trial_is("on_trial"))
-        for _ in range(4):
+        for _ in range(3):
+            await gateway.says(lambda said: trial_is("on_trial")(said) and "level-1" not in said["devices"])
             await gateway.kill()
+            (gateway.root / "run/roadside/control").unlink()
             await gateway.start()
         await gateway.tells(trial_is("given_up"), log="did not stay")
         await gateway.go_on("air-1")
