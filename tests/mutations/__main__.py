@@ -14,16 +14,17 @@ from rich.console import Console
 from tests.mutations.mutants import ROOT, Mutation, put_into
 from tests.mutations.table import MUTATIONS
 
-PATIENCE = 8.0  # seconds: a defect that is there shows in less, and each one that is noticed costs all of it
+PATIENCE = 8.0  # seconds: a defect that is noticed costs all of it
+OUTCOMES = ("PASSED", "FAILED", "ERROR")
 
 
-def unnoticed(mutation: Mutation, scenarios: tuple[str, ...], workers: int = 2) -> str:
-    """Run scenarios against a mutant; return what passed, or did not run. Empty: all failed."""
+def outcomes(mutation: Mutation | None, scenarios: tuple[str, ...], workers: int = 2) -> list[str]:
+    """Run scenarios against a mutant, or a copy without a defect; return a line `FAILED path::name` for each."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         put_into(Path(folder), mutation)
         run = subprocess.run(
             [
-                *(sys.executable, "-m", "pytest", "-q", "-rpE", "--no-header", "--tb=no", "-p", "no:cacheprovider"),
+                *(sys.executable, "-m", "pytest", "-q", "-rpfE", "--no-header", "--tb=no", "-p", "no:cacheprovider"),
                 *("-n", str(workers), "--patience", str(PATIENCE), "--agent-environment", f"PYTHONPATH={folder}"),
                 *(f"tests/scenarios/{one}" for one in scenarios),
             ],
@@ -32,27 +33,34 @@ def unnoticed(mutation: Mutation, scenarios: tuple[str, ...], workers: int = 2) 
             text=True,
             check=False,
         )
-    # A mutant whose agent does not even start proves nothing: that is an error of the fixture, and no failed test.
-    told = [line for line in run.stdout.splitlines() if line.startswith(("PASSED", "ERROR"))]
-    return "\n".join(told) if run.returncode == 1 else f"pytest ended with {run.returncode}:\n{run.stdout[-2000:]}"
+    told = [line.partition(" - ")[0] for line in run.stdout.splitlines() if line.startswith(OUTCOMES)]
+    return told or [f"ERROR pytest ended with {run.returncode}:\n{run.stdout[-2000:]}{run.stderr[-2000:]}"]
+
+
+def unnoticed(mutation: Mutation, scenarios: tuple[str, ...], workers: int = 2) -> list[str]:
+    """Return what did not fail on a defect. An error proves nothing: the mutant may not have started at all."""
+    return [line for line in outcomes(mutation, scenarios, workers) if not line.startswith("FAILED")]
 
 
 def main() -> int:
-    """Run all, or those whose defect has a word in it."""
+    """Run all, or those whose defect has a word in it; first, as many scenarios must pass where there is no defect."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutations", description=__doc__)
     parser.add_argument("words", nargs="*", help="only defects with one of these in their sentence")
     words = parser.parse_args().words
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     chosen = [one for one in MUTATIONS if not words or any(word in one.defect for word in words)]
-    bad = 0
+    scenarios = tuple(scenario for mutation in chosen for scenario in mutation.noticed_by)
+    bad = [line for line in outcomes(None, scenarios) if not line.startswith("PASSED")]
+    console.print("without a defect:", "all pass" if not bad else "\n".join(bad))
+    unseen = 0
     for mutation in chosen:
         began = time.monotonic()
-        found = unnoticed(mutation, mutation.noticed_by)
-        bad += bool(found)
-        verdict = f"NOT NOTICED\n{found}" if found else f"noticed by {len(mutation.noticed_by)}"
+        left = unnoticed(mutation, mutation.noticed_by)
+        unseen += bool(left)
+        verdict = "\n".join(["NOT NOTICED", *left]) if left else f"noticed by {len(mutation.noticed_by)}"
         console.print(f"{time.monotonic() - began:6.1f} s  {mutation.defect}: {verdict}")
-    console.print(f"{len(chosen) - bad} of {len(chosen)} defects were noticed by all of their scenarios")
-    return bool(bad)
+    console.print(f"{len(chosen) - unseen} of {len(chosen)} defects were noticed by all of their scenarios")
+    return bool(unseen or bad)
 
 
 if __name__ == "__main__":

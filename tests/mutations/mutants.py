@@ -33,9 +33,9 @@ def mutated(mutation: Mutation) -> str:
     return text.replace(mutation.right, mutation.wrong)
 
 
-def put_into(folder: Path, mutation: Mutation) -> None:
-    """Lay out a copy of the agent with the defect in it, for PYTHONPATH; raises MisfitError."""
-    text = mutated(mutation)
+def put_into(folder: Path, mutation: Mutation | None) -> None:
+    """Lay out a copy of the agent with the defect in it, if any, for PYTHONPATH; raises MisfitError."""
     for package in PACKAGES:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / mutation.file).write_text(text, "utf-8")
+    if mutation is not None:
+        (folder / mutation.file).write_text(mutated(mutation), "utf-8")
