@@ -1,7 +1,7 @@
 # Two commands do everything on a bare Debian with python3 and make:  make demo   and   make test
 PY := .venv/bin
 
-.PHONY: help demo test mutations campaign model bench soak kills interop fuzz check format messages pages clean
+.PHONY: help demo test mutations campaign model bench soak kills hil powercut interop fuzz check format messages pages clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -42,6 +42,14 @@ kills: ## SIGKILLs of the real agent at random system calls, judged by what stra
 mutations: ## one defect after the other is put into the agent, and its scenarios must fail; WORDS="echo siren"
 	@./bootstrap.sh test
 	@$(PY)/python -m tests.mutations $(WORDS)
+
+hil: ## the scenarios on a rig: RIG=sim; RIG=vm boots gateways in virtual machines (root, x86-64); ARGS are passed to pytest
+	@./bootstrap.sh $(if $(filter vm,$(RIG)),vm,test)
+	@$(PY)/pytest $(if $(filter vm,$(RIG)),tests/hil/vm,tests/scenarios --rig=$(or $(RIG),sim)) $(ARGS)
+
+powercut: ## the power of a virtual gateway is cut at random moments under load, until CUTS=200; goes on where it was left
+	@./bootstrap.sh vm
+	@$(PY)/python -m tests.hil.vm.powercut --cuts $(or $(CUTS),20) $(ARGS)
 
 fuzz: ## every decoder is fed what atheris thinks of, on x86-64: SECONDS=240 NAMES="nmea vantage"
 	@./bootstrap.sh fuzz

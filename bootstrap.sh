@@ -2,6 +2,7 @@
 # Sets up all that the project needs on a bare Debian or Raspberry Pi OS: called by make, harmless to call again.
 #   bootstrap.sh demo     a .venv that runs `roadside demo`
 #   bootstrap.sh test     the same, and what the tests and checks need (Debian's mosquitto, strace, and for root a container)
+#   bootstrap.sh vm       what the tests need, and what virtual machines are built of and run on (QEMU, a compiler)
 #   bootstrap.sh fuzz     the same as for the demo, and atheris
 # Debian packages are installed through apt-get as root or with passwordless sudo; otherwise the one command to run is named.
 set -eu
@@ -18,12 +19,19 @@ python3 -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' || {
 missing=
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 has_mosquitto() { command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ]; }
-if [ "$purpose" = test ]; then
+if [ "$purpose" = test ] || [ "$purpose" = vm ]; then
     has_mosquitto || missing="$missing mosquitto"
     command -v strace >/dev/null || missing="$missing strace"
     if [ "$(id -u)" = 0 ]; then # only root can boot the container that the units are tested in
         command -v mmdebstrap >/dev/null || missing="$missing mmdebstrap"
         command -v systemd-nspawn >/dev/null || missing="$missing systemd-container"
+    fi
+    if [ "$purpose" = vm ]; then
+        for needed in qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils modprobe:kmod make:make cc:gcc \
+            strip:binutils xz:xz-utils mke2fs:e2fsprogs; do
+            command -v "${needed%%:*}" >/dev/null || missing="$missing ${needed#*:}"
+        done
+        /sbin/ldconfig -p | grep -q 'libelf\.so\.1' || missing="$missing libelf1" # of the kernel's build tools
     fi
 elif [ "$(uname -m)" != x86_64 ] && python3 -c 'import sys; raise SystemExit(sys.version_info < (3, 13))'; then
     has_mosquitto || missing="$missing mosquitto" # the demo's own broker has no wheel here
@@ -46,7 +54,7 @@ if [ -n "$missing" ]; then
 fi
 
 extras=demo
-[ "$purpose" = test ] && extras=demo,test,check
+[ "$purpose" = test ] || [ "$purpose" = vm ] && extras=demo,test,check
 [ "$purpose" = fuzz ] && extras=demo,test,fuzz
 stamp=.venv/installed-$purpose
 wanted=$(cat pyproject.toml constraints.txt bootstrap.sh | sha256sum; python3 --version)
