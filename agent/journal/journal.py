@@ -143,6 +143,8 @@ class Journal:
             self._faults.put(fault, message)
         self._account(start_up.ledger, start_up.found, start_up.unused)
         self._keeping.vouch()
+        # What an earlier run left is hurried, however new it is to this one: else kills that follow each other faster
+        # than a commit is due would put it off for ever.
         if start_up.ledger or not start_up.known_to_card:
             # Before the first number is used: so that after a power cut the next start can say what was cut, and the
             # one after that, should the power fail again at once.
@@ -151,10 +153,7 @@ class Journal:
             self._hurry()
 
     def _hurry(self) -> None:
-        """Have the first look commit all that an earlier run left, however old: it may have waited in many runs.
-
-        Else kills that follow each other faster than a commit is due would put it off for ever.
-        """
+        """Have a commit at once, also if nothing is new to the card but what is kept, and what is delivered."""
         self._changed_at = self.clock.boottime() - int(SNAPSHOT_EVERY * 1e9)
         self._urgent.set()
 
@@ -172,7 +171,7 @@ class Journal:
         self._state.next[stream] += len(records)
         if stream is _ALARM:
             self._close_pack(stream)
-            self._urgent.set()
+            self._hurry()  # although it may be delivered before: what is kept of it must not be forgotten either
         elif pack.count >= self._limits.pack_size or self._limits.pack_within <= 0:
             self._close_pack(stream)
         elif stream not in self._timers:

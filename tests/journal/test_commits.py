@@ -17,7 +17,7 @@ from agent.journal.state import State, encode
 from agent.readings import Stream
 from tests.journal.conftest import BOOT
 from tests.journal.packs import drain, values
-from tests.journal.test_losses import fetched
+from tests.journal.test_losses import alarm, fetched
 from tests.uplink.waiting import until
 
 EPOCH = "e" * 16
@@ -189,6 +189,23 @@ async def test_kills_before_each_commit_is_due_put_it_off_no_longer_than_one_run
     reopened = bench.open()
     assert await fetched(reopened) == [0, 1, 2]
     assert reopened.kept("rain-1") == 2
+
+
+async def test_what_is_kept_of_an_alarm_is_committed_at_once_also_if_it_was_delivered_before(bench):
+    journal = bench.open()
+    with journal.together():
+        journal.append(Stream.ALARM, [alarm(bench, 1)])
+        journal.keep("panic-1", "pressed")
+    outbox = journal.outbox("city")
+    for pack in drain(outbox, Lane.ALARMS):
+        outbox.done(pack)
+    await journal.commit(patient=True)
+    bench.let_go()
+    bench.power_cut()
+
+    reopened = bench.open()
+    assert reopened.kept("panic-1") == "pressed"
+    assert drain(reopened.outbox("city"), Lane.ALARMS) == []
 
 
 async def test_progress_reaches_the_card_within_a_minute(bench):

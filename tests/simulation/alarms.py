@@ -49,14 +49,18 @@ def _standing(play: Play, events: list[Arrived]) -> Iterator[str]:
 
 
 def _pairs(play: Play, events: list[Arrived]) -> Iterator[str]:
-    """What a power cut took may be said again: the memory of an alarm is as old as the last commit then."""
-    if any(end.how == "power" for end in play.ends) or play.young_spells:
+    """Each is raised and cleared once; what a power cut may have taken may be said again, or never."""
+    excuses = Excuses(play)
+    if excuses.forgetful() or play.young_spells:
         return
-    said: dict[str, list[str]] = defaultdict(list)
-    for one in sorted(events, key=lambda one: one.name.number):
-        said[one.fields["id"]].append(one.fields["vs"])
-    for id_, what in said.items():
-        if what not in (["raise"], ["raise", "clear"]):
+    clocks = {clock.boot: clock for clock in play.truth.clocks}
+    said: dict[str, list[Arrived]] = defaultdict(list)
+    for one in sorted(events, key=lambda one: true_time(clocks[one.boot], one.boottime)):
+        said[one.fields["id"]].append(one)
+    for id_, ones in said.items():
+        what = [one.fields["vs"] for one in ones]
+        is_sure = not any(excuses.cover_time(true_time(clocks[one.boot], one.boottime), {"alarm"}) for one in ones)
+        if is_sure and what not in (["raise"], ["raise", "clear"]):
             yield f"of the alarm {id_} is said: {', '.join(what)}"
 
 
