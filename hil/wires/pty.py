@@ -84,6 +84,7 @@ class Pty:
         if not self.plugged:
             return
         self.reader_gone()
+        self._seen = 0  # what goes with the line was not taken by anybody
         asyncio.get_running_loop().remove_reader(self._master)
         self.link.unlink(missing_ok=True)
         os.close(self._master)

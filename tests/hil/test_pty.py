@@ -132,3 +132,15 @@ async def test_what_is_said_while_unplugged_is_unheard_and_a_new_line_goes_on_co
         assert wire.write(b"abc") == 9
         assert port.read(3) == b"abc"
     assert wire.stretches() == [(0, 6)]
+
+
+async def test_a_line_that_is_pulled_with_bytes_in_it_has_no_reader_until_somebody_comes(wire):
+    with opened(wire):
+        wire.write(b"abc")
+        await until(lambda: wire.unread() == 3)
+        wire.unplug()
+        wire.write(b"def")
+    assert not wire.heard
+    wire.plug()
+    wire.write(b"ghi")
+    assert wire.stretches()[-1][1] == float("inf")
