@@ -76,8 +76,13 @@ class Releases:
         folder = self._folder / checked.version
         self._sweep()
         if (folder / COMPLETE).is_file():
-            if checked.version in self.in_use() or _is_same(folder, checked):
+            if _is_same(folder, checked):
                 return folder
+            if checked.version in self.in_use():
+                text = _(
+                    "another release {version} is in use here; a release that was changed needs a number of its own"
+                )
+                raise InstallError(text.format(version=checked.version))
             self._remove(folder)  # given up, and signed anew since
         contents = {name: _read(file, name, checked) for name in checked.files}
         self._hold_room(contents)

@@ -13,6 +13,26 @@ from tests.updating.checkouts import checkout, installed_wheels
 
 ROADSIDE = "/opt/roadside/current/bin/roadside"
 DAYS = 365.0
+ATTEMPT = """
+import os, socket
+
+def can(what):
+    try:
+        what()
+    except OSError:
+        return False
+    return True
+
+own = os.environ["STATE_DIRECTORY"] + "/x"
+print(
+    os.getuid() != 0,
+    can(lambda: open("/opt/x", "w")),
+    can(lambda: os.listdir("/etc/roadside/credentials")),
+    can(lambda: open(own, "w")),
+    can(lambda: socket.socket(socket.AF_INET)),
+)
+"""
+WEB = ("/usr/bin/python3", "-m", "http.server", "--directory=/root", "--bind=127.0.0.1", "8000")
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +97,9 @@ def current(machine):
     return (machine.root / "opt/roadside/current").readlink().name
 
 
-def update(machine, path):
+def update(machine, path, source="/root/release"):
     shutil.copy(path, machine.root / "root/release")
-    return machine.run(ROADSIDE, "update", "/root/release", check=False)
+    return machine.run(ROADSIDE, "update", source, check=False)
 
 
 def test_an_update_is_tried_proves_itself_stays_and_can_be_taken_back(machine, second):
@@ -103,8 +123,11 @@ def test_an_update_is_tried_proves_itself_stays_and_can_be_taken_back(machine, s
     assert current(machine) == "test"
 
 
-def test_a_release_whose_agent_does_not_start_is_taken_back_by_itself(machine, make):
-    done = update(machine, make("2.1", {"agent/commands/run.py": "raise SystemExit(1)\n"}))
+def test_a_release_from_a_web_server_whose_agent_does_not_start_is_taken_back_by_itself(machine, make):
+    machine.run("systemd-run", "--unit=web", *WEB)
+    broken = make("2.1", {"agent/commands/run.py": "raise SystemExit(1)\n"})
+    done = update(machine, broken, "http://127.0.0.1:8000/release")
+    machine.run("systemctl", "stop", "web")
     assert done.returncode == 0, done.stderr
     machine.until(lambda: current(machine) == "test", "the old release is back", 60)
     machine.until(lambda: proof(machine).get("release") == "test", "and runs", 60)
@@ -129,15 +152,23 @@ def test_only_root_may_update(machine):
 
 
 def test_the_check_can_neither_write_elsewhere_nor_read_secrets_nor_reach_a_network(machine):
-    attempt = (
-        "import os, socket\n"
-        "def can(what):\n"
-        "    try:\n        what(); return True\n    except OSError:\n        return False\n"
-        "print(os.getuid() != 0, can(lambda: open('/opt/x', 'w')),"
-        " can(lambda: os.listdir('/etc/roadside/credentials')), can(lambda: open(os.environ['STATE_DIRECTORY'] + '/x', 'w')), can(lambda: socket.socket(socket.AF_INET)))"
-    )
     sandboxed = confined.command(online=False, language="en")
     sandboxed = sandboxed[: sandboxed.index("-m") - 2]
-    done = machine.run(*sandboxed, "/usr/bin/python3", "-c", attempt)
+    done = machine.run(*sandboxed, "/usr/bin/python3", "-c", ATTEMPT)
     assert done.stdout.split() == ["True", "False", "False", "True", "False"]
     assert machine.run("test", "-e", "/var/lib/roadside-update/x").returncode == 0
+
+
+def test_a_configuration_is_tried_within_the_sandbox_of_the_agent_and_stays_if_it_delivers(machine):
+    def said():
+        asked = machine.run(ROADSIDE, "status", "--json", check=False)
+        return json.loads(asked.stdout).get("configuration", {}) if asked.stdout else {}
+
+    text = (machine.root / "etc/roadside/gateway.toml").read_text()
+    (machine.root / "root/new.toml").write_text(text.replace("[gateway]", "[gateway]\nlabel = 'By the bridge'"))
+    try:
+        done = machine.run(ROADSIDE, "configure", "/root/new.toml", check=False)
+        assert done.returncode == 0, done.stderr
+        machine.until(lambda: said().get("trial") == "confirmed", "it proves itself", 60)
+    finally:
+        machine.run("rm", "-f", "/var/lib/roadside/configuring.json")
