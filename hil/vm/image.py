@@ -33,7 +33,12 @@ AT = {  # where in the machine each file of `guest` goes
     "host.network": "etc/systemd/network/host.network",
     "60-hil.rules": "etc/udev/rules.d/60-hil.rules",
 }
-IDLE = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer")
+IDLE = (  # what a machine of a rig has no use for: each costs a second of its boot
+    "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service",
+    "fstrim.timer", "getty@tty1.service", "serial-getty@ttyS0.service", "systemd-logind.service",
+    "modprobe@drm.service", "modprobe@efi_pstore.service", "modprobe@fuse.service", "modprobe@loop.service",
+    "modprobe@dm_mod.service",
+)  # fmt: skip
 
 
 class Image(NamedTuple):

@@ -21,6 +21,7 @@ from hil.broker import Broker
 from hil.city import City
 from hil.devices.a02yyuw import frame
 from hil.link import Link
+from hil.packs import date
 from hil.vm.helper import HelperError
 from hil.vm.image import overlay, with_roadside
 from hil.vm.machine import HOST, Machine
@@ -93,7 +94,7 @@ class Life:
 
     async def cut(self) -> dict[str, Any]:
         """Have the machine under load, cut its power, boot it, and return the verdict and what led to it."""
-        await self._runs()
+        await self.runs()
         self._frames, self._presses, self._polls = [], [], []
         link, loaded_for = self._chance.choice(LINKS), self._chance.uniform(*LOADED_FOR)
         spoilt_after = self._chance.uniform(0, loaded_for / 2)
@@ -119,7 +120,7 @@ class Life:
             **asdict(verdict),
         }  # fmt: skip
 
-    async def _runs(self) -> None:
+    async def runs(self) -> None:
         """Wait until the agent runs, and has the gauge's line open for long enough."""
         adapter = self.machine.adapters[ADAPTER]
         await self._until(lambda: adapter.heard, "the agent has opened its line", RUNS_WITHIN)
@@ -200,10 +201,8 @@ class Life:
 
 
 def _dated(alarm: Any, city: City) -> float | None:
-    from hil.packs import date
-
     if alarm.utc is not None:
-        return float(alarm.utc)
+        return alarm.utc
     dated = date(alarm.boot, alarm.boottime, city.anchors)
     return None if dated is None else dated[0]
 

@@ -1,0 +1,51 @@
+"""One image for all these tests, a broker of each test's own, and machines that end with the test."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hil.broker import Broker
+from hil.city import City
+from hil.debian import DebianError
+from hil.link import Link
+from hil.vm import image, machine
+from tests.hil.vm.gateway import Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hil.vm.image import Image
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(__file__.rpartition("/")[0]) and "gateway" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.vm)
+
+
+@pytest.fixture(scope="session")
+def booted_from() -> Image:
+    """The image; where there can be none the test is skipped, and says why."""
+    if reason := machine.why_not() or image.why_not():
+        pytest.skip(reason)
+    try:
+        return image.with_roadside()
+    except DebianError as error:
+        pytest.skip(f"no image to be had: {error}")
+
+
+@pytest.fixture
+async def gateway(booted_from: Image) -> AsyncIterator[Any]:
+    """Makes a gateway in a virtual machine, with the tables of its configuration and what `Machine` takes."""
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(Broker())
+        link = await stack.enter_async_context(Link(broker.port))
+        city = await stack.enter_async_context(City(broker.url))
+
+        async def make(devices: str, **more: Any) -> Gateway:
+            return await stack.enter_async_context(Gateway(booted_from, link, city, devices, **more))
+
+        yield make
