@@ -165,7 +165,7 @@ def test_a_configuration_is_tried_within_the_sandbox_of_the_agent_and_stays_if_i
         return json.loads(asked.stdout).get("configuration", {}) if asked.stdout else {}
 
     text = (machine.root / "etc/roadside/gateway.toml").read_text()
-    (machine.root / "root/new.toml").write_text(text.replace("[gateway]", "[gateway]\nlabel = 'By the bridge'"))
+    (machine.root / "root/new.toml").write_text(text.replace("[gateway]", "[gateway]\nlabel = { en = 'By the bridge', th = 'ข้างสะพาน' }"))
     try:
         done = machine.run(ROADSIDE, "configure", "/root/new.toml", check=False)
         assert done.returncode == 0, done.stderr
