@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from hil.packs import Alarm
     from hil.vm.image import Image
 
 CONFIGURATION = Path(__file__).with_name("gateway.toml")
@@ -200,7 +201,7 @@ class Life:
             await asyncio.sleep(0.1)
 
 
-def _dated(alarm: Any, city: City) -> float | None:
+def _dated(alarm: Alarm, city: City) -> float | None:
     if alarm.utc is not None:
         return alarm.utc
     dated = date(alarm.boot, alarm.boottime, city.anchors)
@@ -249,7 +250,7 @@ class Campaign:
         part = self.folder / "part.qcow2"
         part.unlink(missing_ok=True)
         async with Life(image, part, random.Random(self._seed)) as life:
-            await life._runs()
+            await life.runs()
             await life.machine.shut_down()
         part.replace(self._snapshot)
 
