@@ -32,6 +32,7 @@ from agent.withheld import Withheld
 from drivers.contract import (
     BusOutputDriver,
     GatewayDriver,
+    GatewayView,
     InputDriver,
     ListeningDriver,
     OutputDriver,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from agent.uplink.budget import Budget
     from agent.uplink.publisher import Presence
     from agent.world import World
-    from drivers.contract import SerialLine
+    from drivers.contract import LinkCounts, SerialLine
 
 CLOCK_EVERY = 5.0  # seconds between two looks at the wall clock
 BOOTS_EVERY = 60.0  # seconds between two notes of how long a boot has run that cannot be dated yet
@@ -283,9 +284,18 @@ class Agent:
                 every = device.every or driver.every
                 sounding = self._sounding(device)
                 return partial(follow, pipeline, driver, sounding, self._bus(device), every, self._clock)
+            case GatewayDriver() as driver:
+                from agent.sampler.gauge import observe
+
+                view = GatewayView(self._world.files, self._link)
+                return partial(observe, pipeline, driver, device.every or driver.every, view, self._clock)
             case _:
                 message = f"{device.driver.name} is of no kind that can be sampled"
                 raise TypeError(message)
+
+    def _link(self, uplink: str | None) -> LinkCounts:
+        """Return how an uplink is doing; the first one unless named."""
+        return self._publishers[next(iter(self._publishers)) if uplink is None else uplink].link()
 
     def _bus(self, device: Device) -> Bus:
         path, line = self._port_of(device)

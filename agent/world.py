@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from agent.control import Verb
     from agent.seams import Clock, Crumb, Disk, Notifier, Random
     from agent.uplink.broker import Broker
-    from drivers.contract import GpioPorts, SerialPorts
+    from drivers.contract import GpioPorts, SerialPorts, SystemFiles
 
 
 class World(Protocol):
@@ -61,6 +61,11 @@ class World(Protocol):
     @property
     def serial(self) -> SerialPorts:
         """The serial ports."""
+        ...
+
+    @property
+    def files(self) -> SystemFiles:
+        """The files in which the system tells of itself."""
         ...
 
     def gpio(self) -> GpioPorts:

@@ -192,7 +192,7 @@ class Gauge(Protocol):
     """What looks at the gateway itself. Times as in `EdgeDecoder`."""
 
     def due(self) -> float:
-        """Return when `look` wants to be called; at once at the start."""
+        """Return when `look` wants to be called again."""
         ...
 
     def look(self, at: float, gateway: GatewayView) -> list[Item]:
@@ -552,8 +552,8 @@ class LinkCounts(NamedTuple):
     latency: float | None  # seconds from a message to its answer, median of the last ones; None before the first
 
 
-class GatewayView(Protocol):
-    """The files in which the system tells of itself, below /proc and /sys, and the links. Paths are absolute."""
+class SystemFiles(Protocol):
+    """The files in which the system tells of itself, below /proc and /sys. Paths are absolute."""
 
     def read(self, path: str) -> str:
         """Return a small file; raises OSError."""
@@ -571,6 +571,10 @@ class GatewayView(Protocol):
         """Return what is free on the disk that a folder is on; raises OSError."""
         ...
 
-    def link(self, uplink: str | None) -> LinkCounts:
-        """Return how an uplink is doing; the first one unless named. Raises KeyError if there is none of that name."""
-        ...
+
+@dataclass(frozen=True, slots=True)
+class GatewayView:
+    """What can be seen of the gateway itself."""
+
+    files: SystemFiles
+    link: Callable[[str | None], LinkCounts]  # of an uplink by its name; None: of the first

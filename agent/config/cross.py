@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.config.problems import nearest, shown
 from agent.i18n import _
-from drivers.contract import BusOutputDriver, ListeningDriver, PollingDriver
+from drivers.contract import BusOutputDriver, GatewayDriver, ListeningDriver, PollingDriver
 from drivers.settings import FIRST_MODBUS_ADDRESS
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ def check(
             if other not in document["devices"]:
                 text = _("{value} is not a device").format(value=shown(other)) + nearest(other, document["devices"])
                 problems.add(("devices", name, "sounds_for", index), text)
+        if isinstance(device.driver, GatewayDriver):
+            named = getattr(device.settings, "uplink", None)
+            if named is not None and named not in uplinks:
+                text = _("{value} is not an uplink").format(value=shown(named)) + nearest(named, uplinks)
+                problems.add(("devices", name, "uplink"), text)
     for uplink in uplinks.values():
         _check_filter(uplink, document, devices, problems)
 

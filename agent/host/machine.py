@@ -9,6 +9,7 @@ from agent import control, logs
 from agent.host.breadcrumb import MappedCrumb, NoCrumb, culprit
 from agent.host.clock import SystemClock
 from agent.host.disk import Folder
+from agent.host.files import SystemFolder
 from agent.host.manager import ServiceManager
 from agent.host.patient import Patient
 from agent.host.random import SystemRandom
@@ -38,6 +39,7 @@ class Machine:
         self.young = Folder(paths.runtime / "young")
         self.card = Patient(Folder(paths.under(config.journal.folder)))
         self.serial = PosixSerialPorts(paths.root)
+        self.files = SystemFolder(paths.root)
         self._paths = paths
         self._gpio: GpiozeroPorts | None = None
 

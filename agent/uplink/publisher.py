@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.backoff import OF_MANY, Backoff
@@ -19,6 +20,7 @@ from agent.uplink.queues import JSON, Document, DocumentQueue, PackQueue, Queue
 from agent.uplink.reports import Reports
 from agent.uplink.route import Route
 from agent.uplink.sizes import Sizes
+from drivers.contract import LinkCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -230,6 +232,18 @@ class Publisher:
             return None
         return FirstBroker(self._route.first, str(self._route.away), self._route.steady_for(self._now()))
 
+    def link(self) -> LinkCounts:
+        """Return how well the broker is reached."""
+        tally = self._tally
+        return LinkCounts(
+            online=self.online,
+            attempts=tally.attempts,
+            failed=tally.failed,
+            answered=tally.acked + tally.refused.total(),
+            unanswered=tally.unanswered,
+            latency=median(tally.round_trips) if tally.round_trips else None,
+        )
+
     async def run(self) -> None:
         """Connect and publish until cancelled; then wait a moment for what is on its way, and take leave."""
         try:
@@ -264,6 +278,7 @@ class Publisher:
         """Serve one connection; return why it ended, None if to be made anew at once, and the seconds it held."""
         self._enter(State.CONNECTING)
         up_since: float | None = None
+        self._tally.attempts += 1
         try:
             if self._route.trying(self._now()):
                 self._reports.moved(self._route.name)
@@ -273,6 +288,7 @@ class Publisher:
                 await self._metered(link)
             return None, self._now() - up_since
         except LinkError as error:
+            self._tally.failed += up_since is None
             if up_since is None and self._budget is not None:
                 self._budget.failed(error.fault)
             if self._pump is not None and error.fault in OVER_A_MESSAGE:
@@ -280,6 +296,7 @@ class Publisher:
             held = 0.0 if up_since is None else self._now() - up_since
             return error.with_traceback(None), held  # which would keep all alive that the connection had
         finally:
+            self._tally.unanswered += 0 if self._pump is None else self._pump.in_flight
             self._pump = None
 
     async def _metered(self, link: Link) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from agent.uplink.queues import Message, Queue
     from agent.uplink.reports import Reports
 
+ROUND_TRIPS = 20  # of the last messages: enough for a median
+
 
 @dataclass(slots=True)
 class Tally:
@@ -32,11 +34,16 @@ class Tally:
     acked: int = 0
     unheard: int = 0  # of the acked: the broker said that nobody subscribes to the topic
     refused: Counter[str] = field(default_factory=Counter)  # by the broker's reason
+    unanswered: int = 0  # gone with a connection, and sent anew over the next
+    attempts: int = 0  # to connect
+    failed: int = 0  # of these
+    round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=ROUND_TRIPS))  # seconds, of the last ones
 
 
 class _Sent(NamedTuple):
     queue: Queue
     message: Message
+    at: float
 
 
 class Pump:
@@ -121,11 +128,13 @@ class Pump:
             sent = self._window.remove(future, now)
             error = future.exception()
             if error is None:
+                self._tally.round_trips.append(now - sent.at)
                 self._on_acked(sent, future.result())
             elif isinstance(error, RefusedError):
                 self._on_refused(sent, error, now)
             else:
                 self._unanswered.append(sent.message)
+                self._tally.unanswered += 1
         if self._link.lost.done():
             raise self._link.lost.result()
 
@@ -150,7 +159,7 @@ class Pump:
                 message = queue.take()
                 if message is None:
                     break
-                self._send(_Sent(queue, message), now)
+                self._send(_Sent(queue, message, now), now)
 
     def _can_afford(self, queue: Queue) -> bool:
         in_flight = self._window.bytes + MESSAGE * len(self._window)
@@ -181,7 +190,7 @@ class Pump:
         self._wake.set()
 
     def _on_acked(self, sent: _Sent, code: int) -> None:
-        queue, message = sent
+        queue, message, _ = sent
         self._tally.acked += 1
         self._tally.unheard += code == NO_SUBSCRIBERS
         self._window.grow()
@@ -191,7 +200,7 @@ class Pump:
             self._reports.accepted(message.name, refusal)
 
     def _on_refused(self, sent: _Sent, refusal: RefusedError, now: float) -> None:
-        queue, message = sent
+        queue, message, _ = sent
         self._tally.refused[refusal.name] += 1
         if queue.refused(message, refusal, now):
             if remedy(refusal) is Remedy.EASE:

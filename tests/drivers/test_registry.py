@@ -6,7 +6,7 @@ import typing
 import pytest
 
 from drivers import registry
-from drivers.contract import Driver, Help, InputDriver, OutputDriver
+from drivers.contract import Driver, Help, InputDriver, OutputDriver, RangingDriver
 from drivers.registry import BrokenDriverError, UnknownDriverError
 
 
@@ -46,8 +46,8 @@ def test_each_driver_of_the_table(name):
     for field in dataclasses.fields(driver.settings):
         assert field.kw_only
         assert any(isinstance(hint, Help) for hint in typing.get_args(hints[field.name])), field.name
-    wired = isinstance(driver, InputDriver | OutputDriver)
-    assert ("pin" in hints) == wired
+    assert ("pin" in hints) == isinstance(driver, InputDriver | OutputDriver)
+    assert ({"trigger", "echo"} <= hints.keys()) == isinstance(driver, RangingDriver)
     assert ("pull" in hints) == isinstance(driver, InputDriver)
 
 

@@ -339,3 +339,47 @@ async def test_an_alarm_that_is_raised_during_a_wait_ends_it():
         assert len(broker.attempts) == before, "telemetry waits"
         outbox.put(Lane.ALARMS)
         await until(lambda: len(broker.attempts) > before, within=0.01)
+
+
+# --- how well the broker is reached
+
+
+@in_virtual_time
+async def test_latency_is_the_median_of_the_last_messages():
+    slow = iter([0.3] * 30 + [0.02] * 11 + [0.5] * 9)
+    outbox, broker = MemoryOutbox(), MemoryBroker(answer=lambda _: (ACCEPT, next(slow, 0.02)))
+    async with running(outbox, broker) as made:
+        assert made.link().latency is None
+        for _ in range(48):
+            outbox.put(Lane.LIVE)
+            await asyncio.sleep(6)
+        link = made.link()
+    assert link.latency == pytest.approx(0.02)
+    assert (link.online, link.attempts, link.failed, link.unanswered) == (True, 1, 0, 0)
+    assert link.answered == 48 + 1  # the status
+
+
+@in_virtual_time
+async def test_attempts_that_fail_are_counted():
+    broker = MemoryBroker(down=LinkError(LinkFault.UNREACHABLE, "nobody listens"))
+    async with running(MemoryOutbox(), broker) as made:
+        await asyncio.sleep(600)
+        link = made.link()
+    assert not link.online
+    assert link.attempts == link.failed == len(broker.attempts) > 5
+
+
+@pytest.mark.parametrize("fate", [LOSE, WITHHOLD])
+@in_virtual_time
+async def test_messages_that_a_connection_took_with_it_are_counted(fate: Answer):
+    def answer(sent: Sent) -> Answer:
+        return (fate if sent.connection == 1 and sent.payload == b"1" else ACCEPT), 0.01
+
+    outbox, broker = MemoryOutbox(), MemoryBroker(answer=answer)
+    outbox.put(Lane.LIVE)
+    async with running(outbox, broker, ack_within=10) as made:
+        await until(lambda: len(outbox.finished) == 1, within=60)
+        link = made.link()
+    assert link.unanswered >= 1
+    assert link.failed == 0
+    assert link.attempts == 2
