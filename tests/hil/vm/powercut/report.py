@@ -20,8 +20,8 @@ svg text { font: 11px system-ui, sans-serif } table { border-collapse: collapse;
 td, th { padding: .1em .8em .1em 0; text-align: right; font-variant-numeric: tabular-nums } .fault { color: #c22 }
 """
 COLUMNS = (
-    "number", "link", "spoilt_after", "loaded_for", "commits", "promised", "frames", "lost_frames", "window", "presses",
-    "lost_presses", "alarm_window", "booted_in",
+    "number", "link", "spoilt_after", "loaded_for", "commits", "promised", "frames", "lost_frames", "window", "lag",
+    "presses", "lost_presses", "alarm_window", "booted_in",
 )  # fmt: skip
 
 
@@ -50,7 +50,8 @@ def page(cuts: Sequence[dict[str, Any]]) -> str:
         "many seconds before it the oldest reading was made that never arrived. "
         f"The link to the broker was {keys} at that moment. Up to the dashed line ({COMMIT_INTERVAL:g} s) telemetry "
         "may be lost; the dotted line leaves "
-        f"{COMMIT_UNDER_WAY:g} s for a commit under way. Crosses are alarms that were lost.{_plot(cuts)}"
+        f"{COMMIT_UNDER_WAY:g} s for a commit under way, to which comes what the machine took to answer (lag). Crosses are "
+        f"alarms that were lost.{_plot(cuts)}"
         f"<table><tr>{head}<th>faults{rows}</table></html>\n"
     )
 

@@ -44,7 +44,10 @@ def seen(arrived, *, polls=(), statements=(), presses=(), alarms=()):
 
 def polls(*commits):
     """Return polls a second apart, each with so many commits so far and a number more each second."""
-    return [Poll(CUT_AT - 30 + second, OLD, {"telemetry": second + 1}, made) for second, made in enumerate(commits)]
+    return [
+        Poll(CUT_AT - 30 + second, CUT_AT - 30 + second, OLD, {"telemetry": second + 1}, made)
+        for second, made in enumerate(commits)
+    ]
 
 
 def test_what_is_numbered_is_committed_for_certain_when_two_commits_have_ended_since():
