@@ -50,8 +50,8 @@ def page(cuts: Sequence[dict[str, Any]]) -> str:
         "many seconds before it the oldest reading was made that never arrived. "
         f"The link to the broker was {keys} at that moment. Up to the dashed line ({COMMIT_INTERVAL:g} s) telemetry "
         "may be lost; the dotted line leaves "
-        f"{COMMIT_UNDER_WAY:g} s for a commit under way, to which comes what the machine took to answer (lag). Crosses are "
-        f"alarms that were lost.{_plot(cuts)}"
+        f"{COMMIT_UNDER_WAY:g} s for a commit under way, to which comes what the machine took to answer (lag). "
+        f"Crosses are alarms that were lost.{_plot(cuts)}"
         f"<table><tr>{head}<th>faults{rows}</table></html>\n"
     )
 
