@@ -24,6 +24,7 @@ from agent.sampler.listen import listen
 from agent.sampler.pipeline import Pipeline
 from agent.sampler.poll import Bus, ask_once, poll
 from agent.sampler.quarantine import Quarantine, guarded
+from agent.sampler.sharing import SharedPorts
 from agent.sampler.supervise import supervise
 from agent.timekeeper import Timekeeper
 from agent.uplink.publisher import Publisher
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from agent.commanding.commander import Commander
     from agent.commanding.verbs import Reloading
     from agent.config.model import Config, Device, Uplink
-    from agent.control import Verb
+    from agent.control import Answers, Verb
     from agent.journal.pack import Outbox, Pack
     from agent.sampler.output import Sounding
     from agent.selection import Selection
@@ -92,6 +93,7 @@ class Agent:
         self._withheld = Withheld()
         self._gnss = Gnss(dates=config.clock.gnss == "source")
         self._timekeeper = Timekeeper(self._clock, self._gnss)
+        self._ports = SharedPorts(world.serial, self._clock)
         self._buses: dict[str, Bus] = {}
         self._soundings: dict[str, Sounding] = {}
         self._polls: dict[str, Callable[[], Awaitable[None]]] = {}
@@ -260,7 +262,7 @@ class Agent:
         match device.driver:
             case ListeningDriver() as driver:
                 path, line = self._port_of(device)
-                return partial(listen, pipeline, driver, path, line, self._world.serial, self._clock)
+                return partial(listen, pipeline, driver, path, line, self._ports, self._clock)
             case PollingDriver() as driver:
                 bus = self._bus(device)
                 self._polls[device.id] = partial(ask_once, pipeline, driver, bus)
@@ -300,7 +302,7 @@ class Agent:
     def _bus(self, device: Device) -> Bus:
         path, line = self._port_of(device)
         if path not in self._buses:
-            self._buses[path] = Bus(self._world.serial, path, line, self._clock)
+            self._buses[path] = Bus(self._ports, path, line, self._clock)
         return self._buses[path]
 
     def _sounding(self, device: Device) -> Sounding:
@@ -377,6 +379,26 @@ class Agent:
         except OSError as error:
             raise ControlError(_("the card does not take it: {error}").format(error=error)) from None
 
+    # --- whoever looks on ------------------------------------------------------------------------------------------
+
+    def _watch(self, request: dict[str, Any]) -> Answers:
+        """Tell what devices measure, as it comes."""
+        from agent.watching import watch  # nobody does most of the time, as with the two below
+
+        return watch(request, self._pipelines, self._ports, self._port_of, self._clock)
+
+    def _tell_ports(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """Tell which devices are on which serial ports."""
+        from agent.lending import on_ports
+
+        return {"ports": on_ports(self._config.devices, self._port_of)}
+
+    def _borrow(self, request: dict[str, Any]) -> Answers:
+        """Lend a serial port."""
+        from agent.lending import borrow
+
+        return borrow(request, self._config.devices, self._port_of, self._ports)
+
     def _port_of(self, device: Device) -> tuple[str, SerialLine]:
         port = device.port or self._config.ports[device.bus or ""]
         if not isinstance(device.driver, ListeningDriver | PollingDriver | BusOutputDriver):
@@ -396,6 +418,9 @@ class Agent:
             "status": lambda _request: self._health.document(),
             "resend": resend.verb(self._journal, self._config.uplinks, self._clock),
             "configure": self._configure,
+            "watch": self._watch,
+            "ports": self._tell_ports,
+            "borrow": self._borrow,
         }
         self._note_outputs()
         self._take_up(KEPT, self._maintenance.recall)

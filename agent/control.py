@@ -3,21 +3,23 @@
 Who may connect is decided by the permissions of the socket and its folder; it is never on a network.
 
     {"do": "status"}  ->  {"ok": {...}}          {"do": "fly"}  ->  {"error": "..."}
+
+A verb that goes on answers line after line, until whoever asked hangs up; then all that it held is given back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from agent.i18n import _, retold
 from drivers.contract import N_
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
     from agent.logs import Log
@@ -28,7 +30,8 @@ LONGEST_ANSWER = 4 << 20  # bytes
 ANSWER_WITHIN = 5.0  # seconds
 UNKNOWN = N_("unknown request; known are: {verbs}")
 
-Verb = Callable[[dict[str, Any]], dict[str, Any] | Awaitable[dict[str, Any]]]
+Answers = AsyncGenerator[dict[str, Any], None]
+Verb = Callable[[dict[str, Any]], dict[str, Any] | Awaitable[dict[str, Any]] | Answers]
 
 
 class ControlError(Exception):
@@ -73,7 +76,11 @@ class ControlServer:
             task.add_done_callback(self._talks.discard)
         try:
             while line := await reader.readline():
-                writer.write(_line(await self._answer(line)))
+                answer = await self._answer(line)
+                if isinstance(answer, AsyncGenerator):
+                    await _go_on(answer, reader, writer)
+                    break
+                writer.write(_line(answer))
                 await writer.drain()
         except ValueError:  # readline's word for a line beyond the limit
             writer.write(_line({"error": _("too long a request")}))
@@ -84,7 +91,7 @@ class ControlServer:
         finally:
             writer.close()
 
-    async def _answer(self, line: bytes) -> dict[str, Any]:
+    async def _answer(self, line: bytes) -> dict[str, Any] | Answers:
         try:
             request = json.loads(line)
         except (ValueError, RecursionError):
@@ -94,9 +101,39 @@ class ControlServer:
             return {"error": _(UNKNOWN).format(verbs=", ".join(sorted(self._verbs)))}
         try:
             answer = verb(request)
+            if isinstance(answer, AsyncGenerator):
+                return answer
             return {"ok": answer if isinstance(answer, dict) else await answer}
         except ControlError as error:
             return {"error": str(error)}
+
+
+async def _go_on(answers: Answers, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send one answer after the other, until there are no more or whoever asked hangs up; raises ConnectionError.
+
+    Who reads slowly holds up the verb, and nobody else.
+    """
+    sending = asyncio.create_task(_send(answers, writer))
+    gone = asyncio.create_task(reader.read(1))  # nobody has more to say: it is the end
+    try:
+        await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sending.cancel()
+        gone.cancel()
+        outcomes = await asyncio.gather(sending, gone, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+async def _send(answers: Answers, writer: asyncio.StreamWriter) -> None:
+    async with aclosing(answers):
+        try:
+            async for answer in answers:
+                writer.write(_line({"ok": answer}))
+                await writer.drain()
+        except ControlError as error:
+            writer.write(_line({"error": str(error)}))
 
 
 def _line(answer: dict[str, Any]) -> bytes:
@@ -105,14 +142,46 @@ def _line(answer: dict[str, Any]) -> bytes:
 
 async def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
     """Ask the running agent one thing; raises ControlError."""
-    try:
+    async with _asked(path, request) as reader, _explained(path):
         async with asyncio.timeout(ANSWER_WITHIN):
-            reader, writer = await asyncio.open_unix_connection(path, limit=LONGEST_ANSWER)
-            try:
-                writer.write(json.dumps(request).encode() + b"\n")
+            line = await reader.readline()
+    return _result(path, line, request)
+
+
+async def follow(path: Path, request: dict[str, Any]) -> Answers:
+    """Ask the running agent what it goes on to answer, and yield each answer; raises ControlError.
+
+    It ends when the agent does, or has no more to say. To close it is to hang up.
+    """
+    async with _asked(path, request) as reader:
+        async with _explained(path):
+            async with asyncio.timeout(ANSWER_WITHIN):
                 line = await reader.readline()
-            finally:
-                writer.close()
+        yield _result(path, line, request)
+        while line.endswith(b"\n"):
+            async with _explained(path):
+                line = await reader.readline()
+            if line.endswith(b"\n"):
+                yield _result(path, line, request)
+
+
+@asynccontextmanager
+async def _asked(path: Path, request: dict[str, Any]) -> AsyncIterator[asyncio.StreamReader]:
+    """Send a request, and yield where the answer comes; raises ControlError."""
+    async with _explained(path), asyncio.timeout(ANSWER_WITHIN):
+        reader, writer = await asyncio.open_unix_connection(path, limit=LONGEST_ANSWER)
+    try:
+        writer.write(json.dumps(request).encode() + b"\n")
+        yield reader
+    finally:
+        writer.close()
+
+
+@asynccontextmanager
+async def _explained(path: Path) -> AsyncIterator[None]:
+    """Raise ControlError for whatever goes wrong in between."""
+    try:
+        yield
     except PermissionError:
         text = _("{path}: not permitted; ask as root or as a member of the group 'roadside'").format(path=path)
         raise ControlError(text) from None
@@ -123,7 +192,6 @@ async def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
         raise ControlError(_("{path}: the agent does not answer").format(path=path)) from None
     except (OSError, ValueError) as error:
         raise ControlError(f"{path}: {error}") from None
-    return _result(path, line, request)
 
 
 def _result(path: Path, line: bytes, request: dict[str, Any]) -> dict[str, Any]:

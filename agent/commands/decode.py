@@ -35,8 +35,14 @@ HELP = _(
 
 
 @click.command(help=HELP)
-@click.argument("name", metavar="DRIVER")
+@click.argument("name", metavar="[DRIVER]", required=False)
 @click.argument("file", type=click.Path(allow_dash=True), default="-")
+@click.option(
+    "--recording",
+    type=click.Path(),
+    metavar="FILE",
+    help=_("Decode what `roadside watch --record` wrote, which says the driver and its settings."),
+)
 @click.option(
     "--set", "given", multiple=True, metavar="KEY=VALUE", callback=pairs, help=_("Give a setting of the driver.")
 )
@@ -46,34 +52,75 @@ HELP = _(
     "--for",
     "played_on",
     type=click.FloatRange(min=0),
-    default=decoding.PLAYED_ON,
-    show_default=True,
+    default=None,
     metavar="SECONDS",
-    help=_("How long nothing happens after the last edge."),
+    help=_("How long nothing happens after the last edge; {seconds:g} s unless given.").format(
+        seconds=decoding.PLAYED_ON
+    ),
 )
 @click.option("--detail", is_flag=True, help=_("Say of each fault what was seen."))
 def command(
-    name: str, file: str, given: Mapping[str, str], notation: str | None, played_on: float, detail: bool
+    name: str | None,
+    file: str,
+    recording: str | None,
+    given: Mapping[str, str],
+    notation: str | None,
+    played_on: float | None,
+    detail: bool,
 ) -> int:
     """Decode a recording."""
     try:
-        driver = registry.load(name)
-        settings = decoding.settings(driver, given)
-        decoder = decoding.decoder(driver, settings, played_on=played_on)
-    except registry.UnknownDriverError:
+        if recording is not None:
+            if notation:
+                raise click.UsageError(
+                    _("a recording is text of its own: leave out --{notation}").format(notation=notation)
+                )
+            return _recorded(recording, name, given, played_on, detail=detail)
+        if name is None:
+            raise click.UsageError(_("name a DRIVER, or a --recording that does"))
+        reader = Reader(name, given, played_on, detail=detail)
+        if notation and isinstance(reader.driver, InputDriver):
+            raise click.UsageError(_("edges are text of their own: leave out --{notation}").format(notation=notation))
+        _decode(file, NOTATIONS[notation](), reader.decoder, reader.line)
+    except registry.UnknownDriverError as error:
         from agent.config.devices import unknown_driver
 
-        return _fail(INVALID_CONFIGURATION, unknown_driver(name))
+        return _fail(INVALID_CONFIGURATION, unknown_driver(error.name))
     except ConfigError as error:
         return _fail(INVALID_CONFIGURATION, *map(_told, error.problems))
     except (registry.DriverError, decoding.NothingToDecodeError) as error:
         return _fail(INVALID_CONFIGURATION, str(error))
-    if notation and isinstance(driver, InputDriver):
-        raise click.UsageError(_("edges are text of their own: leave out --{notation}").format(notation=notation))
-    units = driver.quantities(settings)
-    try:
-        _decode(file, NOTATIONS[notation](), decoder, partial(decoding.line, units=units, detailed=detail))
     except NotationError as error:
+        return _fail(NOT_AS_SAID, f"{file}: {error}")
+    return 0
+
+
+class Reader:
+    """A driver made ready to decode; raises what the registry and `agent.decoding` raise."""
+
+    def __init__(self, name: str, given: Mapping[str, str], played_on: float | None, *, detail: bool) -> None:
+        self.driver = registry.load(name)
+        settings = decoding.settings(self.driver, given)
+        seconds = decoding.PLAYED_ON if played_on is None else played_on
+        self.decoder = decoding.decoder(self.driver, settings, played_on=seconds)
+        self.line = partial(decoding.line, units=self.driver.quantities(settings), detailed=detail)
+
+
+def _recorded(file: str, name: str | None, given: Mapping[str, str], played_on: float | None, *, detail: bool) -> int:
+    """Decode the recordings in a file, each by itself; what is given counts more than what it says."""
+    from agent.recording import RecordingError, recordings
+
+    try:
+        for one in recordings(b"".join(_pieces(file)).decode("utf-8", "replace")):
+            driver = name or one.facts.get("driver")
+            if driver is None:
+                raise click.UsageError(_("{file} does not say its driver: name a DRIVER").format(file=file))
+            seconds = one.played_on if played_on is None else played_on
+            reader = Reader(driver, {**one.given, **given}, seconds, detail=detail)
+            for piece in one.pieces:
+                _print(map(reader.line, reader.decoder.feed(piece.data)))
+            _print(map(reader.line, reader.decoder.end()))
+    except (RecordingError, NotationError) as error:
         return _fail(NOT_AS_SAID, f"{file}: {error}")
     return 0
 

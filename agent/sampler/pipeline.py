@@ -58,6 +58,7 @@ class Pipeline:
         self.trouble_text = ""
         self.trouble_port = ""
         self.on_alarm: list[Callable[[AlarmEvent], None]] = []
+        self.on_items: list[Callable[[list[Item], int], None]] = []  # of whoever is watching
         self._journal = journal
         self._clock = clock
         self._withheld = withheld
@@ -119,6 +120,10 @@ class Pipeline:
     def take(self, items: Iterable[Item], at: int) -> None:
         """Take what a driver made of bytes or edges that came at `at` (boottime in nanoseconds)."""
         records: list[tuple[Stream, Record]] = []
+        if self.on_items:
+            items = list(items)
+            for callback in self.on_items:
+                callback(items, at)
         try:
             for item in items:
                 if isinstance(item, Fault):

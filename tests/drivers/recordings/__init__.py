@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import ast
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent import decoding
-from agent.notations import Hex
+from agent import decoding, recording
 from drivers import registry
 from drivers.contract import InputDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from drivers.contract import Decoder, Driver, Item
 
@@ -70,53 +67,14 @@ def recordings(name: str) -> list[Recording]:
     """Return the recordings of a driver; raises ValueError."""
     path = FOLDER / f"{name}.txt"
     return [
-        recording
-        for number, block in _blocks(path.read_text("utf-8"))
-        if (recording := _recording(name, f"{path.name}:{number}", block)).data
+        Recording(
+            f"{path.name}:{one.number}",
+            name,
+            one.head,
+            one.given,
+            decoding.PLAYED_ON if one.played_on is None else one.played_on,
+            one.data,
+            one.expected,
+        )
+        for one in recording.recordings(path.read_text("utf-8"))
     ]
-
-
-def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield each run of lines that are not blank, with the number of its first line."""
-    block: list[str] = []
-    for number, line in enumerate([*text.splitlines(), ""], 1):
-        if line.strip():
-            block.append(line)
-        elif block:
-            yield number - len(block), block
-            block = []
-
-
-def _recording(name: str, place: str, block: list[str]) -> Recording:
-    given, played_on, data = {}, decoding.PLAYED_ON, b""
-    head = [line for line in block if not line.startswith("{")]
-    for line in head:
-        kind, _, rest = line.partition(" ")
-        if kind == "#":
-            continue
-        if kind.startswith("--"):
-            words = shlex.split(line)
-            for option, value in zip(words[::2], words[1::2], strict=True):
-                if option == "--set":
-                    key, _, given[key] = value.partition("=")
-                elif option == "--for":
-                    played_on = float(value)
-                else:
-                    raise ValueError(f"{place}: {option} is no option of a recording")
-        elif kind in READERS:
-            data += READERS[kind](rest)
-        else:
-            raise ValueError(f"{place}: {line!r} is neither a comment, an option, hex, text, edges nor JSON")
-    return Recording(place, name, head, given, played_on, data, [line for line in block if line.startswith("{")])
-
-
-def _hex(text: str) -> bytes:
-    notation = Hex()
-    return notation.feed(text.encode()) + notation.end()
-
-
-READERS = {
-    "hex": _hex,
-    "text": lambda text: ast.literal_eval(f"b{text.strip()}"),
-    "edges": lambda text: f"{text}\n".encode(),
-}
