@@ -45,7 +45,7 @@ mutations: ## one defect after the other is put into the agent, and its scenario
 
 hil: ## the scenarios on a rig: RIG=sim; RIG=vm boots gateways in virtual machines (root, x86-64); ARGS are passed to pytest
 	@./bootstrap.sh $(if $(filter vm,$(RIG)),vm,test)
-	@$(PY)/pytest $(if $(filter vm,$(RIG)),tests/hil/vm,tests/scenarios --rig=$(or $(RIG),sim)) $(ARGS)
+	@$(PY)/pytest $(if $(filter vm,$(RIG)),tests/hil/vm,tests/scenarios) --rig=$(or $(RIG),sim) $(ARGS)
 
 powercut: ## the power of a virtual gateway is cut at random moments under load, until CUTS=200; goes on where it was left
 	@./bootstrap.sh vm

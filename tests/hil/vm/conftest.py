@@ -27,8 +27,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def booted_from() -> Image:
-    """The image; where there can be none the test is skipped, and says why."""
+def booted_from(request: pytest.FixtureRequest) -> Image:
+    """The image; where there can be none, or nobody asked for it, the test is skipped, and says why."""
+    if request.config.getoption("--rig") != "vm":
+        pytest.skip("boots virtual machines, which takes minutes: make hil RIG=vm")
     if reason := machine.why_not() or image.why_not():
         pytest.skip(reason)
     try:

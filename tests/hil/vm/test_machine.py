@@ -57,7 +57,7 @@ async def test_pulses_at_a_kilohertz_are_counted_exactly_and_a_press_is_an_alarm
     async def sounds():
         return await machine.helper.value(SIREN)
 
-    await machine.until(sounds, "the siren sounds")
+    await machine.until(sounds, "the siren sounds", 300.0)
 
 
 async def test_an_adapter_is_pulled_out_and_found_again_by_its_serial_number(gateway):
@@ -74,7 +74,7 @@ async def test_an_adapter_is_pulled_out_and_found_again_by_its_serial_number(gat
             say()
             return condition(await machine.status())
 
-        await machine.until(said, "the gauge is read", 120.0)
+        await machine.until(said, "the gauge is read", 300.0)
 
     def is_in_state(state):
         return lambda said: said.get("devices", {}).get("level-1", {}).get("state") == state
@@ -102,7 +102,7 @@ async def test_what_was_committed_before_the_power_went_arrives_after_it_is_back
         status = await machine.status()
         return status.get("journal", {}).get("commits", 0) >= 2
 
-    await machine.until(committed_twice, "two commits", 120.0)
+    await machine.until(committed_twice, "two commits", 300.0)
     cut_at = await machine.cut()
     safe = {1001 + number for number, at in enumerate(said) if at < cut_at - 15.0}
     await machine.link.restore()
