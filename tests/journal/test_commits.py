@@ -179,7 +179,7 @@ async def test_kills_before_each_commit_is_due_put_it_off_no_longer_than_one_run
     for number in range(4):
         journal = bench.open()  # whose interval is an hour
         running = asyncio.create_task(journal.run())
-        await until(lambda journal=journal: journal.status().commits)
+        await until(lambda journal=journal: journal.status().commits and not journal._card_changes.locked())
         journal.append(Stream.TELEMETRY, bench.readings(1))
         journal.keep("rain-1", number)
         running.cancel()
