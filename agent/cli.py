@@ -23,6 +23,8 @@ COMMANDS = {
     "run": N_("Run the agent."),
     "check": N_("Check a configuration without running it."),
     "status": N_("Ask the running agent how it is."),
+    "watch": N_("Show live what devices measure, and the bytes on their lines."),
+    "probe": N_("Find out what is at the serial ports."),
     "configure": N_("Try another configuration."),
     "safe": N_("Switch all outputs off after the agent has ended."),
     "update": N_("Install a later release, and try it."),

@@ -50,10 +50,10 @@ async def watch(
     with ExitStack() as stack:
         for name in names:
             pipeline = pipelines[name]
-            stack.enter_context(_added(pipeline.on_items, partial(_items, backlog, name, pipeline.unit)))
+            stack.enter_context(_added(pipeline.on_items, partial(items_of, backlog, name, pipeline.unit)))
             if request.get("raw") and isinstance(pipeline.device.driver, SerialDriver):
                 path, _line = port_of(pipeline.device)
-                stack.enter_context(ports.listening(path, partial(_bytes, backlog, name)))
+                stack.enter_context(ports.listening(path, partial(bytes_of, backlog, name)))
         yield {
             "devices": {name: _described(pipelines[name].device, port_of) for name in names},
             "boottime": clock.boottime() / 1e9,
@@ -96,17 +96,20 @@ def _size(entry: dict[str, Any]) -> int:
     return len(entry.get("hex", ""))
 
 
-def _items(backlog: Backlog, device: str, unit: Callable[[str], str], items: list[Item], at: int) -> None:
+def items_of(backlog: Backlog, device: str, unit: Callable[[str], str], items: list[Item], at: int) -> None:
+    """Add what a driver yielded; `unit` tells that of a quantity, and `at` is the boottime in nanoseconds."""
     for item in items:
+        entry: dict[str, Any] = {"at": at / 1e9, "device": device}
         if isinstance(item, Measurement):
-            value = str(item.value) if isinstance(item.value, str) else item.value
-            said = {"quantity": item.quantity, "value": value, "unit": unit(item.quantity)}
-            backlog.add({"at": at / 1e9, "device": device, **said, "reason": item.reason})
+            value = item.value.encode(errors="replace").decode() if isinstance(item.value, str) else item.value
+            entry |= {"quantity": item.quantity, "value": value, "unit": unit(item.quantity), "reason": item.reason}
+            backlog.add(entry)
         elif isinstance(item, Fault):
-            backlog.add({"at": at / 1e9, "device": device, "fault": item.kind, "detail": item.detail})
+            backlog.add({**entry, "fault": item.kind, "detail": item.detail})
 
 
-def _bytes(backlog: Backlog, device: str, passed: Passed) -> None:
+def bytes_of(backlog: Backlog, device: str, passed: Passed) -> None:
+    """Add what passed on a line."""
     backlog.add({"at": passed.at / 1e9, "device": device, "hex": passed.data.hex(" "), "sent": passed.sent})
 
 
