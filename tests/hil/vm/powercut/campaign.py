@@ -24,7 +24,7 @@ from hil.link import Link
 from hil.packs import date
 from hil.vm.helper import HelperError
 from hil.vm.image import Image, overlay, with_roadside
-from hil.vm.machine import HOST, Machine
+from hil.vm.machine import HOST, Machine, MachineError
 from tests.hil.vm.powercut.judge import Poll, Seen, Verdict, judge
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ class Life:
 
     @property
     def worn(self) -> bool:
-        """Whether the gauge has hardly any value left that it has not said."""
-        return self._said > FRAMES_A_LIFE * 3 // 4
+        """Whether there can be no further cut: the machine is dead, or the gauge has hardly a value left to say."""
+        return not self.machine.is_on or self._said > FRAMES_A_LIFE * 3 // 4
 
     async def cut(self) -> dict[str, Any]:
         """Have the machine under load, cut its power, boot it, and return the verdict and what led to it."""
@@ -109,16 +109,23 @@ class Life:
             cut_at = await self.machine.cut()
             for task in tasks:
                 task.cancel()
-        boot_began = time.monotonic()
         await self._link.restore()
-        await self.machine.on()
-        booted_in = time.monotonic() - boot_began
-        verdict = await self._settled(cut_at)
+        booted_in, verdict = await self._comes_back(cut_at)
         return {
             "at": cut_at, "link": link, "spoilt_after": round(spoilt_after, 2), "loaded_for": round(loaded_for, 2),
             "booted_in": round(booted_in, 1), "commits": self._polls[-1].commits if self._polls else 0,
             **asdict(verdict),
         }  # fmt: skip
+
+    async def _comes_back(self, cut_at: float) -> tuple[float, Verdict]:
+        """Boot it, and return how long that took and the verdict."""
+        began = time.monotonic()
+        try:
+            await self.machine.on()
+        except MachineError as error:
+            await self.machine.cut()
+            return 0.0, Verdict(faults=[f"it did not come back: {str(error)[:300]}"])
+        return time.monotonic() - began, await self._settled(cut_at)
 
     async def runs(self) -> None:
         """Wait until the agent runs, and has the gauge's line open for long enough."""
@@ -140,7 +147,7 @@ class Life:
             await asyncio.sleep(due - loop.time())
 
     async def _press(self) -> None:
-        with suppress(HelperError):  # the power went
+        with suppress(HelperError, MachineError):  # the power went
             while True:
                 await asyncio.sleep(1 + self._chance.expovariate(1 / PRESSED_EVERY))
                 await self.machine.helper.pull(BUTTON, up=False)
@@ -149,12 +156,12 @@ class Life:
                 await self.machine.helper.pull(BUTTON, up=True)
 
     async def _poll(self) -> None:
-        with suppress(HelperError):
-            while True:
+        while self.machine.is_on:
+            with suppress(HelperError, MachineError):  # it was too busy to answer, or the power went
                 asked = time.time()
                 journal = (await ask(self.machine))["journal"]
                 self._polls.append(Poll(asked, time.time(), journal["epoch"], journal["next"], journal["commits"]))
-                await asyncio.sleep(POLLED_EVERY)
+            await asyncio.sleep(POLLED_EVERY)
 
     async def _settled(self, cut_at: float) -> Verdict:
         """Let everything that the machine has kept go up, and return the verdict: the last one, when time is over."""
