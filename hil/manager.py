@@ -94,7 +94,9 @@ class ServiceManager:
     async def end(self) -> None:
         """Kill it, and do not start it again."""
         self._wanted = False
-        await self._kill()
+        while self._task is not None and not self._task.done():  # it may be about to start the next run
+            await self._kill()
+            await asyncio.wait({self._task}, timeout=LOOKS_EVERY)
         await self._over()
 
     async def kill(self) -> None:
@@ -121,8 +123,12 @@ class ServiceManager:
         if task is not None:
             await task
 
+    def _is_wanted(self) -> bool:
+        """Tell whether a run is wanted: that may change whenever something is awaited."""
+        return self._wanted
+
     async def _supervise(self) -> None:
-        while True:
+        while self._is_wanted():
             environment = {"NOTIFY_SOCKET": str(self._path), "WATCHDOG_USEC": f"{self._watchdog * 1e6:.0f}"}
             self.process = self._make(environment if self._notifies else {})
             self._fed_at = time.monotonic()
@@ -133,7 +139,7 @@ class ServiceManager:
                 self._ready.set()
             result = await self._watch(self.process)
             await self._died(self._gone_at or time.time())
-            if not self._wanted:
+            if not self._is_wanted():
                 return
             self.results.append(result)
             await self._after(result)
