@@ -67,15 +67,17 @@ def value(line: int) -> bool:
 
 
 def pulses(line: int, number: int, hertz: float, rest: bool) -> float:
-    """Pulse an input so many times at a steady rate; `rest` is the level between pulses. Return the seconds it took."""
+    """Pulse an input so many times at a rate; `rest` is the level between pulses. Return the seconds it took.
+
+    An edge that comes late is not made up for: no pulse, and no pause, is shorter than the rate says.
+    """
     file = os.open(LINES / f"sim_gpio{line}/pull", os.O_WRONLY)
     try:
-        began = due = time.monotonic()
+        began = time.monotonic()
         for _ in range(number):
             for level in (not rest, rest):
                 os.pwrite(file, PULLS[level], 0)
-                due += 0.5 / hertz
-                time.sleep(max(0.0, due - time.monotonic()))
+                time.sleep(0.5 / hertz)
         return time.monotonic() - began
     finally:
         os.close(file)
