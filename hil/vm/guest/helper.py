@@ -23,6 +23,7 @@ CHIP_LINES, HEADER_LINES = 54, 28
 LINES = Path("/sys/devices/platform/gpio-sim.0/gpiochip0")
 # A row of debugfs: ` gpio-997 (GPIO27              |lg                  ) in  hi IRQ`
 CLAIM = re.compile(r"\(GPIO(?P<line>\d+) *\|[^)]*\) (?P<way>in|out)\b")
+SHORTEST = 0.6  # of a pulse's length
 PULLS = {True: b"pull-up", False: b"pull-down"}
 
 
@@ -67,17 +68,19 @@ def value(line: int) -> bool:
 
 
 def pulses(line: int, number: int, hertz: float, rest: bool) -> float:
-    """Pulse an input so many times at a rate; `rest` is the level between pulses. Return the seconds it took.
+    """Pulse an input so many times at a steady rate; `rest` is the level between pulses. Return the seconds it took.
 
-    An edge that comes late is not made up for: no pulse, and no pause, is shorter than the rate says.
+    What an edge is late is made up for bit by bit, so that none of the next ones looks like the bounce of a contact.
     """
+    half = 0.5 / hertz
     file = os.open(LINES / f"sim_gpio{line}/pull", os.O_WRONLY)
     try:
-        began = time.monotonic()
+        began = due = time.monotonic()
         for _ in range(number):
             for level in (not rest, rest):
                 os.pwrite(file, PULLS[level], 0)
-                time.sleep(0.5 / hertz)
+                due += half
+                time.sleep(max(SHORTEST * half, due - time.monotonic()))
         return time.monotonic() - began
     finally:
         os.close(file)
