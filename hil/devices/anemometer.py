@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FACTOR = 2.4 / 3.6  # m/s at one turn a second
 BOUNCE = 0.00005  # seconds between two edges of a bounce
 CALM = 0.3  # m/s; less does not turn it
-AHEAD = 0.2  # seconds of turning that are handed to the pins at once, or the time that is until the next turn
+PATIENCE = 0.2  # seconds between two looks whether the wind has come up
 
 OPEN, CLOSED = True, False  # levels of a pulled-up input
 
@@ -45,23 +45,11 @@ class Anemometer:
 
     async def run(self) -> None:
         """Turn until cancelled."""
-        loop = asyncio.get_running_loop()
-        due = loop.time()
         while True:
-            turns = self.turns(AHEAD) if self.wind >= CALM else 0
-            lasts = turns * FACTOR / self.wind if turns else AHEAD
-            self.turn(turns, lasts)
-            due += lasts
-            await asyncio.sleep(due - loop.time())
+            if self.wind < CALM:
+                await asyncio.sleep(PATIENCE)
+            for level in (CLOSED, OPEN) if self.wind >= CALM else ():
+                self._board.edges(self.pin, [(level, 0.0), (not level, BOUNCE), (level, BOUNCE)])
+                await asyncio.sleep(FACTOR / self.wind / 2)
             if self._wanders:
                 self.wind = max(0.0, self.wind + self._chance.gauss(0, 0.2) + 0.02 * (4.0 - self.wind))
-
-    def turns(self, seconds: float) -> int:
-        """Return how often it turns in that time at its present wind, at least once."""
-        return max(1, round(seconds * self.wind / FACTOR))
-
-    def turn(self, turns: int, seconds: float) -> None:
-        """Turn so many times, evenly, in the coming seconds."""
-        half = seconds / turns / 2 if turns else 0.0
-        turned = ((CLOSED, half), (OPEN, BOUNCE), (CLOSED, BOUNCE), (OPEN, half - 2 * BOUNCE))
-        self._board.edges(self.pin, turned * turns)

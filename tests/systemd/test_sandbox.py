@@ -157,3 +157,18 @@ def test_shared_memory_ends_with_the_service(machine):
     machine.run(PYTHON, given=LIBC + "libc.shmctl(libc.shmget(0x4321, 4096, 0), 0, None)")
     assert tried(machine, attempt, "RemoveIPC=yes")
     assert machine.run(PYTHON, given=left, check=False).returncode == 1
+
+
+def test_what_the_gateway_tells_of_itself_can_be_read(machine):
+    """All that drivers/devices/host.py and link.py look at, as far as a container has it."""
+    code = """
+import glob, os
+for path in ("/proc/self/mountinfo", "/proc/meminfo", "/proc/loadavg", "/proc/sys/kernel/random/boot_id"):
+    open(path).read()
+looked = "/sys/class/hwmon/hwmon*/name", "/sys/class/thermal/thermal_zone*/type", "/sys/dev/block/*/stat"
+for path in (*(found for each in looked for found in glob.glob(each)), *glob.glob("/proc/net/wireless")):
+    open(path).read()
+assert os.statvfs("/var/lib").f_blocks
+os.listdir("/sys/fs")
+"""
+    assert tried(machine, Attempt("", code, (USER,)), *sandbox())
