@@ -97,8 +97,8 @@ BUGS = {
     ),
     "a refusal taken for a delivery": Bug(
         "agent.uplink.pump",
-        "            if error is None:\n                self._on_acked(sent, future.result())\n",
-        "            if error is None or isinstance(error, RefusedError):\n                self._on_acked(sent, 0)\n",
+        "                self._on_refused(sent, error, now)\n",
+        "                self._on_acked(sent, 0)\n",
         **REFUSALS,
     ),
     "what was refused sent again in the wrong order": Bug(
