@@ -7,10 +7,12 @@ writes it anew, which is right only with a release that no older one has to go b
 import os
 import shutil
 from pathlib import Path
+from struct import pack
 
 import pytest
 
-from agent.journal.frames import Frame, frame, scan
+from agent.journal.commit import decode_commit
+from agent.journal.frames import Frame, Kind, frame, scan
 from agent.journal.pack import Lane
 from agent.readings import Stream
 from tests.journal.conftest import Bench
@@ -49,13 +51,20 @@ async def golden(bench):
     return bench
 
 
+def like_a_commit(one):
+    """Return what could be taken for a commit, of values that are missing, if nobody looked at its kind."""
+    if one.kind != Kind.COMMIT:
+        return b""
+    return pack("<8sIII", bytes.fromhex(decode_commit(one.payload).epoch), 5, 0, 0) + decode_commit(one.payload).packs
+
+
 def add_later_kinds(folder):
     """Put frames of a kind that nobody knows before, between and behind all others."""
     for path in folder.glob("[0-9]*"):
         found = list(scan(path.read_bytes()))
         assert all(isinstance(one, Frame) for one in found)
-        strange = [frame(LATER_KIND, bytes(size)) for size in (0, 7, 20, 300)]
-        path.write_bytes(b"".join([*strange, *(frame(one.kind, one.payload) + strange[3] for one in found), *strange]))
+        strange = [frame(LATER_KIND, payload) for payload in (b"", bytes(7), bytes(300), *map(like_a_commit, found))]
+        path.write_bytes(b"".join([*strange, *(frame(one.kind, one.payload) + strange[-1] for one in found), *strange]))
 
 
 def whole(bench):
