@@ -19,7 +19,7 @@ from agent.host.paths import Paths
 from agent.i18n import _
 from agent.probing import block, borrowing
 from agent.probing.polite import PolitePorts
-from agent.probing.probe import Found, Prober
+from agent.probing.probe import LISTEN, Found, Prober
 from drivers.contract import PortError
 from drivers.modbus.frames import ADDRESSES
 from drivers.ports.serial import PosixSerialPorts, existing
@@ -72,8 +72,21 @@ def _line(ctx: click.Context, parameter: click.Parameter, text: str | None) -> S
     "--addresses", default="1-247", show_default=True, callback=_addresses, help=_("Where to look for Modbus devices.")
 )
 @click.option("--listen-only", is_flag=True, help=_("Send nothing at all."))
+@click.option(
+    "--listen",
+    type=click.FloatRange(min=0.1),
+    default=LISTEN,
+    show_default=True,
+    metavar="SECONDS",
+    help=_("How long to listen at each speed; longer for what speaks seldom."),
+)
 def command(
-    root: Path, ports: tuple[str, ...], line: SerialLine | None, addresses: list[int], listen_only: bool
+    root: Path,
+    ports: tuple[str, ...],
+    line: SerialLine | None,
+    addresses: list[int],
+    listen_only: bool,
+    listen: float,
 ) -> int:
     """Probe."""
     paths = Paths(root, environment())
@@ -81,7 +94,23 @@ def command(
     if not found:
         click.echo(_("there are no serial ports; is the adapter plugged in?"), err=True)
         return NOTHING_FOUND
-    return asyncio.run(_probe(paths, found, line, addresses, listen_only=listen_only))
+    polite = PolitePorts(PosixSerialPorts(root), listen_only=listen_only)
+    clock = SystemClock(root)
+
+    def prober(path: str, progress: Callable[[str, float], None]) -> Prober:
+        return Prober(
+            polite,
+            path,
+            clock,
+            lines=None if line is None else [line],
+            addresses=addresses,
+            has_speed=has_speed(paths, path),
+            listen_only=listen_only,
+            listen=listen,
+            progress=progress,
+        )
+
+    return asyncio.run(_probe(paths, found, prober))
 
 
 class Probing:
@@ -118,43 +147,24 @@ def has_speed(paths: Paths, path: str) -> bool:
 
 
 async def _probe(
-    paths: Paths, ports: Sequence[str], line: SerialLine | None, addresses: list[int], *, listen_only: bool
+    paths: Paths, ports: Sequence[str], prober: Callable[[str, Callable[[str, float], None]], Prober]
 ) -> int:
     held = await _held(paths)
     lenders = {paths.under(path).resolve(): path for path in held}
-    polite = PolitePorts(PosixSerialPorts(paths.root), listen_only=listen_only)
-    clock = SystemClock(paths.root)
+
+    def lender(path: str) -> str | None:
+        """Return what the agent calls a port that it has."""
+        return lenders.get(paths.under(path).resolve())
+
     with _progress() as told:
-        probings = [
-            Probing(
-                paths,
-                path,
-                Prober(
-                    polite,
-                    path,
-                    clock,
-                    lines=None if line is None else [line],
-                    addresses=addresses,
-                    has_speed=has_speed(paths, path),
-                    listen_only=listen_only,
-                    progress=told(path),
-                ),
-            )
-            for path in ports
-        ]
-        await _until_ended(
-            [
-                asyncio.create_task(one.run(lenders.get(paths.under(one.path).resolve())), name=one.path)
-                for one in probings
-            ]
-        )
+        probings = [Probing(paths, path, prober(path, told(path))) for path in ports]
+        await _until_ended([asyncio.create_task(one.run(lender(one.path)), name=one.path) for one in probings])
     names = block.Names({device: driver for devices in held.values() for device, driver in devices.items()})
     for one in probings:
         if one.error:
             click.echo(one.error, err=True)
             continue
-        lender = lenders.get(paths.under(one.path).resolve())
-        for name, driver in held.get(lender or "", {}).items():
+        for name, driver in held.get(lender(one.path) or "", {}).items():
             click.echo("# " + _("configured there: {device} ({driver})").format(device=name, driver=driver))
         click.echo("\n".join(block.lines(one.path, one.found, names, has_speed=one.has_speed)) + "\n")
     if any(one.error for one in probings):

@@ -72,9 +72,13 @@ class Prober:
         addresses: Sequence[int],
         has_speed: bool,
         listen_only: bool,
+        listen: float = LISTEN,
         progress: Callable[[str, float], None],
     ) -> None:
-        """Take the line settings to try, if not the usual ones, and where to say what is done and the share done."""
+        """Take the line settings to try, if not the usual ones; `listen` is for how many seconds at each of them.
+
+        `progress` is told what is being done, and the share that is done.
+        """
         self.found = Found(complete=False)
         self._ports = ports
         self._path = path
@@ -83,6 +87,7 @@ class Prober:
         self._addresses = addresses
         self._has_speed = has_speed  # a pseudo-terminal has none: it is tried once
         self._listen_only = listen_only
+        self._seconds = listen
         self._progress = progress
 
     async def run(self) -> None:
@@ -132,7 +137,7 @@ class Prober:
         """Return what comes within some seconds, or until it is sure what it is."""
         data = b""
         loop = asyncio.get_running_loop()
-        end = loop.time() + LISTEN
+        end = loop.time() + self._seconds
         while loop.time() < end:
             before = len(data)
             data = (data + await _read(port, min(LOOK_EVERY, end - loop.time())))[-KEPT:]
