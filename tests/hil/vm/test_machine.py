@@ -119,7 +119,8 @@ async def test_a_gateway_that_begins_in_1970_dates_its_readings_when_it_knows_th
     machine = await gateway(PULSES, since="1970-01-01", exact=False)
     await machine.runs()
     await machine.listens(PANIC)
-    assert int((await machine.helper.run("date", "+%Y")).out) < 2000 or machine.readings() == []
+    # systemd moves a clock that is in 1970 to the day on which it was built.
+    assert not lately(float((await machine.helper.run("date", "+%s")).out))
     await machine.helper.pull(PANIC, up=False)
     await machine.arrives(lambda: machine.city.alarms, "an alarm that does not wait for the time")
     assert machine.city.alarms[0].utc is None

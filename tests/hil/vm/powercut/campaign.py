@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hil.broker import Broker
+from hil.broker import Broker, Engine
 from hil.city import City
 from hil.devices.a02yyuw import frame
 from hil.link import Link
@@ -73,7 +73,7 @@ class Life:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            broker = await stack.enter_async_context(Broker())
+            broker = await stack.enter_async_context(Broker(Engine.MOSQUITTO))  # iotcore dies of some breaks
             self._link = await stack.enter_async_context(Link(broker.port))
             self.city = await stack.enter_async_context(City(broker.url))
             files = {"/etc/roadside/gateway.toml": configuration(self._link.port), MARK: ""}
