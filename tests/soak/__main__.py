@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MOST_GROWTH = 1.0  # percent of its median in a day's worth of readings
 MIB = 1 << 20
+PERCENT = "% of its median"
 
 
 @click.command()
@@ -60,13 +61,12 @@ def measured(soaked: Soaked) -> list[Measured]:
     account = soaked.account
     assert account is not None
     at_most = MOST_GROWTH if soaked.hours >= DAY else float("inf")
-    own = [sample.footprint.uss for sample in soaked.settled()]
+    own = [sample.footprint.anonymous for sample in soaked.settled()]
     return [
-        *(
-            Measured(f"{what}: growth in a day", soaked.growth(key) * 100, "% of its median", at_most=at_most)
-            for what, key in (("own memory (USS)", "uss"), ("PSS", "pss"), ("RSS", "rss"))
-        ),
-        *(Measured(f"own memory, {name}", value / MIB, "MiB") for name, value in rises(own).items()),
+        Measured("anonymous memory: growth in a day", soaked.growth("anonymous") * 100, PERCENT, at_most=at_most),
+        Measured("PSS: growth in a day", soaked.growth("pss") * 100, PERCENT),
+        Measured("RSS: growth in a day", soaked.growth("rss") * 100, PERCENT),
+        *(Measured(f"anonymous memory, {name}", value / MIB, "MiB") for name, value in rises(own).items()),
         *(
             Measured(f"{what}, {name}", value, "")
             for what, key in (("file descriptors", "descriptors"), ("threads", "threads"))
@@ -78,6 +78,7 @@ def measured(soaked: Soaked) -> list[Measured]:
         Measured("misdated", len(account.misdated), "", at_most=0),
         Measured("offences against the wire", len(soaked.faults), "", at_most=0),
         Measured("reports that did not fit onto a line", soaked.overrun, ""),
+        Measured("times the rig stood still", soaked.stalls, ""),
         Measured("troubles", len(soaked.troubles), ""),
         Measured("reconnects", soaked.reconnects, ""),
         Measured("commits", soaked.commits, ""),

@@ -13,19 +13,18 @@ class Footprint(NamedTuple):
 
     rss: int  # resident, what it shares with others included
     pss: int  # of what is shared, its part
-    uss: int  # its own alone: what it would give back by ending
+    anonymous: int  # what it has made itself; files and their copies, which come and go with others' use, are not in it
     descriptors: int
     threads: int
 
 
 def footprint(pid: int) -> Footprint:
     """Look at a process of our own."""
-    kib = {name: int(field(pid, name, "smaps_rollup").split()[0]) for name in ("Rss", "Pss")}
-    own = sum(int(field(pid, name, "smaps_rollup").split()[0]) for name in ("Private_Clean", "Private_Dirty"))
+    kib = {name: int(field(pid, name, "smaps_rollup").split()[0]) for name in ("Rss", "Pss", "Anonymous")}
     return Footprint(
         rss=kib["Rss"] * 1024,
         pss=kib["Pss"] * 1024,
-        uss=own * 1024,
+        anonymous=kib["Anonymous"] * 1024,
         descriptors=len(os.listdir(f"/proc/{pid}/fd")),
         threads=int(field(pid, "Threads")),
     )

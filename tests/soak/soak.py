@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ import aiomqtt
 
 from hil.audit import audit
 from hil.devices.talker import Ailment
-from hil.emissions import Deaf
+from hil.emissions import Cut, Deaf
 from tests.brokers import Mosquitto
 from tests.soak.counting import MODELS
 from tests.soak.feed import AN_HOUR, PACE, Feed
@@ -23,7 +24,7 @@ from tests.soak.slope import growth
 from tests.system.gateway import Gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from hil.audit import Account
 
@@ -36,6 +37,10 @@ STANDS_STILL = 60.0  # seconds without a single new reading, after which the soa
 DRAINS_WITHIN = 300.0  # seconds: a minute until the agent tries a link that is back, and the rest for the backlog
 JUST_READ = 100  # readings: what waits when nothing does, for the meter is asked all the time
 ECHOES_WITHIN = 60.0  # seconds
+ASKED = "meter-1"
+PATIENCE = 0.2  # seconds: what the rig answers later than this after the question, who asked may not have waited for
+CATCHES_UP = 0.5  # seconds in which the rig, awake again, has answered what was asked meanwhile, and is asked anew
+DERIVED = frozenset({"rain_rate"})  # what the agent makes of others: no device says it
 # Seconds: a busy machine reads late. What the sensors report does not come again for more than twice as long.
 TOLERANCE = 2.0
 # A city that is slow for a moment must not make its broker forget what it has acknowledged.
@@ -64,6 +69,7 @@ class Soaked:
     reconnects: int = 0
     commits: int = 0
     overrun: int = 0  # reports that came when a line was full
+    stalls: int = 0  # of the rig
 
     def settled(self) -> list[Sample]:
         """Return the samples after the warm-up."""
@@ -83,6 +89,7 @@ class Soak:
         self._folder = folder
         self._tell = tell
         self._echoes = itertools.count(1)
+        self._stalls: list[Cut] = []
         self._broker: Mosquitto
         self._gateway: Gateway
         self._feed: Feed
@@ -98,17 +105,42 @@ class Soak:
             )
             began = time.monotonic()
             self._feed = Feed(self._gateway.cabinet, self._ratio)
-            async with self._feed.running():
-                await self._gateway.well(*PACE)
-                await self._watch(began)
-            self.outcome.seconds = time.monotonic() - began
-            await self._settle()
+            async with self._awake():
+                async with self._feed.running():
+                    await self._gateway.well(*PACE)
+                    await self._watch(began)
+                self.outcome.seconds = time.monotonic() - began
+                await self._settle()
         return self.outcome
 
     @property
     def _hour(self) -> float:
         emitted = sum(len(device.emitted) for device in self._gateway.cabinet.devices.values())
         return emitted / AN_HOUR
+
+    @asynccontextmanager
+    async def _awake(self) -> AsyncIterator[None]:
+        """Take note while the context lasts of each time at which the rig itself stood still.
+
+        The meter then answers late, perhaps when who asked has given up and thrown away what came: no wire tells. The
+        collector would have a million emissions to look through, which takes longer than the agent waits for an answer.
+        """
+        gc.disable()
+        task = asyncio.create_task(self._note_stalls())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            gc.enable()
+
+    async def _note_stalls(self) -> None:
+        while True:
+            before = time.time()
+            await asyncio.sleep(LOOKS_EVERY)
+            if (now := time.time()) - before > PATIENCE:
+                self.outcome.stalls += 1
+                self._stalls.append(Cut(ASKED, before, now + CATCHES_UP))
 
     async def _watch(self, began: float) -> None:
         """Take samples and make trouble as the hours go by."""
@@ -135,7 +167,8 @@ class Soak:
         if len(self.outcome.samples) % (SAMPLES // 24) == 1:
             now = self.outcome.samples[-1].footprint
             self._tell(
-                f"{seconds:6.0f} s  hour {hour:5.2f}  own memory {now.uss / 2**20:.2f} MiB  {now.descriptors} fds"
+                f"{seconds:6.0f} s  hour {hour:5.2f}  "
+                f"anonymous memory {now.anonymous / 2**20:.2f} MiB  {now.descriptors} fds"
             )
 
     # --- trouble -------------------------------------------------------------------------------------------------
@@ -248,7 +281,8 @@ class Soak:
         overrun = [Deaf(name, *stretch) for name, (_, wire) in PACE.items() for stretch in cabinet.wires[wire].overrun]
         self.outcome.overrun = len(overrun)
         account = audit(
-            cabinet.emissions, city.received, deaf=[*cabinet.deaf, *overrun], cuts=cabinet.cuts,
+            cabinet.emissions, [one for one in city.received if one.quantity not in DERIVED],
+            deaf=[*cabinet.deaf, *overrun], cuts=[*cabinet.cuts, *self._stalls],
             statements=city.statements, tolerance=TOLERANCE,
         )  # fmt: skip
         account.missing = city.missing()

@@ -18,5 +18,5 @@ async def test_a_short_soak_meets_every_trouble_and_loses_nothing(tmp_path):
     assert soaked.reconnects
     found = {one.what: one for one in figures([measured(soaked)])}
     assert found["lost"].reached
-    assert found["own memory (USS): growth in a day"].reached is None, "a day is not judged by its first minutes"
-    assert found["own memory, most"].value > 1
+    assert found["anonymous memory: growth in a day"].reached is None, "a day is not judged by its first minutes"
+    assert found["anonymous memory, most"].value > 1
