@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
+from agent.commands import wording
 from agent.config.hints import Hint, example, help_of, hints, is_table, least, origin, split
 from agent.i18n import _
 from drivers.contract import (
@@ -73,7 +74,7 @@ def facts(driver: Driver) -> list[Row]:
 def sections(driver: Driver) -> Iterator[Section]:
     """Yield what a technician wants to know of a driver."""
     wires = [(_(wire.pin), _(wire.to), _(wire.note)) for wire in driver.wiring]
-    measures = [(name, unit, title(name)) for name, unit in measured(driver).items()]
+    measures = [(name, wording.unit(unit), title(name)) for name, unit in measured(driver).items()]
     yield Section(_("Wiring"), (_("Device"), _("Pi"), ""), wires)
     yield Section(_("Mind"), ("",), [(_(note),) for note in driver.notes])
     yield Section(_("Measures"), (_("Quantity"), _("Unit"), ""), measures or [(_("what its settings say"),)])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.commands import INVALID_CONFIGURATION
+from agent.commands import INVALID_CONFIGURATION, wording
 from agent.commands.description import common, example_table, facts, few, measured, sections
 from agent.i18n import _, pad, width
 from drivers import registry
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def command(name: str | None, quantities: bool) -> int:
     """List all drivers or quantities, or describe one driver."""
     if quantities:
-        rows = [(quantity, unit or "-", _(title)) for quantity, (unit, title) in QUANTITIES.items()]
+        rows = [(quantity, wording.unit(unit) or "-", _(title)) for quantity, (unit, title) in QUANTITIES.items()]
         click.echo("\n".join(_columns(rows)))
         return 0
     if name is None:
