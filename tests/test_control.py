@@ -3,12 +3,12 @@
 import asyncio
 import json
 import stat
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
 from agent import i18n, logs
-from agent.control import LONGEST_REQUEST, ControlError, ControlServer, ask
+from agent.control import LONGEST_REQUEST, ControlError, ControlServer, ask, follow
 
 STATUS = {"gateway": "pkt-0042", "label": "คลองกะรน"}
 VERBS = {"status": lambda _request: STATUS, "echo": lambda request: {"said": request.get("text")}}
@@ -124,6 +124,74 @@ async def test_a_socket_that_cannot_be_made_is_logged_and_the_agent_goes_on(tmp_
         pass
 
     assert "control_unavailable" in caplog.text
+
+
+# --- verbs that go on ----------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def going_on(tmp_path):
+    """Yield the socket of a server that counts for whoever asks, and an event that is set when it gives up."""
+    ended = asyncio.Event()
+
+    async def count(request):
+        if request.get("to") == 0:
+            raise ControlError("nothing to count")
+        try:
+            for number in range(request.get("to", 1_000_000)):
+                yield {"number": number}
+        finally:
+            ended.set()
+
+    async with ControlServer(tmp_path / "control", {"count": count, "status": lambda _: STATUS}, logs.get("control")):
+        yield tmp_path / "control", ended
+
+
+async def test_a_verb_that_goes_on_answers_until_it_has_no_more_to_say(tmp_path):
+    async with going_on(tmp_path) as (path, ended):
+        answers = [answer["number"] async for answer in follow(path, {"do": "count", "to": 3})]
+    assert answers == [0, 1, 2]
+    assert ended.is_set()
+
+
+async def test_a_verb_that_goes_on_ends_when_whoever_asked_hangs_up(tmp_path):
+    async with going_on(tmp_path) as (path, ended), asyncio.timeout(5):
+        async with aclosing(follow(path, {"do": "count"})) as answers:
+            assert await anext(answers) == {"number": 0}
+        await ended.wait()
+        assert await ask(path, {"do": "status"}) == STATUS
+
+
+async def test_one_who_does_not_read_holds_up_nobody_else(tmp_path):
+    async with going_on(tmp_path) as (path, ended):
+        _reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b'{"do": "count"}\n')
+        assert await ask(path, {"do": "status"}) == STATUS
+        assert not ended.is_set()
+        writer.close()
+        async with asyncio.timeout(5):
+            await ended.wait()
+
+
+async def test_a_verb_that_goes_on_may_say_no(tmp_path):
+    async with going_on(tmp_path) as (path, _):
+        with pytest.raises(ControlError, match="nothing to count"):
+            await anext(follow(path, {"do": "count", "to": 0}))
+
+
+async def test_at_the_end_whoever_follows_is_hung_up_on(tmp_path):
+    async with going_on(tmp_path) as (path, ended):
+        answers = follow(path, {"do": "count"})
+        await anext(answers)
+    assert ended.is_set()
+    async with asyncio.timeout(5):
+        rest = [answer["number"] async for answer in answers]
+    assert rest[:1] == [1]
+
+
+async def test_to_follow_when_no_agent_runs(tmp_path):
+    with pytest.raises(ControlError, match="no agent is running here"):
+        await anext(follow(tmp_path / "control", {"do": "count"}))
 
 
 # --- what whoever asks reads ---------------------------------------------------------------------------------------
