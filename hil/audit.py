@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("received", "unheard", "withheld", "lost", "doubled", "misdated")
 TOLERANCE = 0.5  # seconds between emission and the time of a reading, on top of the uncertainty the agent states
+RATES = frozenset({"rain_rate"})  # made by the agent of what it counts; a weather station says such a rate itself
 
 
 class Misdated(NamedTuple):
@@ -70,9 +71,11 @@ def audit(
     for emission in emissions:
         said[emission.device, emission.quantity].append(emission)
     devices = {device for device, _ in said}
+    counters = {device for (device, _), ours in said.items() if ours[0].kind is Kind.COUNT}
     held: dict[tuple[str, str], list[Received]] = defaultdict(list)
     for reading in _measurements(received):
-        if reading.device in devices:
+        made = reading.device in counters and reading.quantity in RATES
+        if reading.device in devices and not made:
             held[reading.device, reading.quantity].append(reading)
     account = Account()
     ledger = _Ledger(statements, tolerance)

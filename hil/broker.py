@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 LOOPBACK = "127.0.0.1"
-READY_WITHIN = 10.0  # seconds
+READY_WITHIN = 30.0  # seconds
 STOPS_WITHIN = 5.0  # seconds
 MOST_PAYLOAD = 2 * 1024 * 1024  # bytes; iotcore's own limit of 20 KiB is less than a long outage's packs
 

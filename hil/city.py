@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PACKS = frozenset({"live", "history", "alarms", "anchors", "ledger"})
 SINGLE = frozenset({"status", "about", "health", "did"})
 RECONNECT_AFTER = 0.2  # seconds
-SUBSCRIBED_WITHIN = 10.0  # seconds
+SUBSCRIBED_WITHIN = 30.0  # seconds
 
 Dated = TypeVar("Dated", Received, Statement)
 

@@ -140,7 +140,7 @@ class Container:
         text = self.run("systemctl", "show", unit, f"--property={','.join(properties)}").stdout
         return dict(line.partition("=")[::2] for line in text.splitlines())
 
-    def until(self, condition: Callable[[], object], what: str, within: float = 20.0) -> None:
+    def until(self, condition: Callable[[], object], what: str, within: float = 60.0) -> None:
         """Wait for a condition; raises TimeoutError, which says what did not come."""
         deadline = time.monotonic() + within
         while not condition():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Sign = Callable[[bytes], bytes]
 
-ANSWERED_WITHIN = 10.0  # seconds
+ANSWERED_WITHIN = 30.0  # seconds
 
 
 class Answer(NamedTuple):

@@ -17,7 +17,7 @@ from typing import Any
 from gpiozero.exc import BadPinFactory
 from gpiozero.pins.mock import MockFactory, MockPin
 
-READY_WITHIN = 5.0  # seconds
+READY_WITHIN = 15.0  # seconds
 
 
 class RigPin(MockPin):  # type: ignore[misc]  # gpiozero has no types

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
 BACKENDS = {"sim": "hil.rigs.sim:SimRig"}
-PATIENCE = 20.0  # seconds that a test waits for what it expects
+PATIENCE = 60.0  # seconds that a test waits for what it expects
 
 _TIMELINE = pytest.StashKey[Timeline]()
 _BENCH = pytest.StashKey["Bench"]()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-READY_WITHIN = 10.0  # seconds
+READY_WITHIN = 30.0  # seconds
 
 
 def free_port() -> int:

@@ -155,12 +155,14 @@ class Prober:
                 continue
             data = await _answer(port, question)
             others = max((_frames(match.driver, data) for match in found if match not in asked), default=0)
-            for match in asked:  # which understands more of what then came than those that speak unasked
-                if (more := _frames(match.driver, data)) > others:
-                    found = [
-                        match._replace(frames=match.frames + more, sureness=Sureness.SURE),
-                        *(_at_most_likely(one) for one in found if one is not match),
-                    ]
+            for match in asked:  # it understands more of what then came than those that speak unasked, or it is none
+                more = _frames(match.driver, data)
+                rest = [one for one in found if one is not match]
+                if more > others:
+                    surer = match._replace(frames=match.frames + more, sureness=Sureness.SURE)
+                    found = [surer, *map(_at_most_likely, rest)]
+                elif rest:
+                    found = [*rest, _at_most_likely(match)]
         return found
 
     def _take(self, found: list[Match], line: SerialLine) -> None:

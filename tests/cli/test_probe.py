@@ -124,6 +124,20 @@ async def test_every_simulated_device_is_found_at_its_speed_and_is_asked_nothing
     assert {data for data in ears.sent if not is_polite(data)} == set()
 
 
+async def test_of_two_that_fit_alike_the_one_that_answers_is_it(tmp_path):
+    async def found(port, model, **settings):
+        async with device(tmp_path, model, port=port, **settings):
+            one = prober(tmp_path, PolitePorts(PosixSerialPorts(tmp_path)), port, listen=1.2)
+            await one.run()
+            return {match.driver: match.sureness for match in one.found.matches}
+
+    speaks, other = await asyncio.gather(
+        found("/dev/ttyUSB0", "hpma115", speaks=True, every=0.3), found("/dev/ttyUSB1", "plantower", every=0.3)
+    )
+    assert list(speaks.items()) == [("hpma115", Sureness.SURE), ("plantower", Sureness.LIKELY)]
+    assert list(other.items()) == [("plantower", Sureness.SURE), ("hpma115", Sureness.LIKELY)]
+
+
 async def test_devices_on_one_bus_are_found_at_their_addresses(tmp_path):
     with Pty(tmp_path / "dev/ttyUSB0") as wire:
         models = [

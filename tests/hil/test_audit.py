@@ -358,3 +358,10 @@ def test_every_emission_is_in_the_account_once(emissions, data):
     assert sum(map(len, places)) == account.emitted == len(emissions)
     others = len(account.doubled) + len(account.misdated)
     assert len(account.received) + others == len(shifted)
+
+
+def test_the_rate_that_is_made_of_a_count_is_no_measurement_but_a_weather_stations_own_is():
+    rate = came(8, 0, device="rain-1", quantity="rain_rate")
+    rain = [came(0.2, 0, device="rain-1", quantity="rain"), rate]
+    assert audit([tip(0)], rain).clean
+    assert audit([said(0.2, 0, device="rain-1", quantity="rain")], rain).misdated == [(rate, None)]

@@ -90,7 +90,7 @@ class Server(ABC):
             while True:
                 try:
                     socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                except ConnectionRefusedError:
+                except (ConnectionRefusedError, TimeoutError):
                     assert self._processes[-1].poll() is None, (self._folder / "log").read_text()
                     assert time.monotonic() < deadline, (self._folder / "log").read_text()
                     time.sleep(0.05)

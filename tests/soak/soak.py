@@ -40,7 +40,6 @@ ECHOES_WITHIN = 60.0  # seconds
 ASKED = "meter-1"
 PATIENCE = 0.2  # seconds: what the rig answers later than this after the question, who asked may not have waited for
 CATCHES_UP = 0.5  # seconds in which the rig, awake again, has answered what was asked meanwhile, and is asked anew
-DERIVED = frozenset({"rain_rate"})  # what the agent makes of others: no device says it
 # Seconds: a busy machine reads late. What the sensors report does not come again for more than twice as long.
 TOLERANCE = 2.0
 # A city that is slow for a moment must not make its broker forget what it has acknowledged.
@@ -281,7 +280,7 @@ class Soak:
         overrun = [Deaf(name, *stretch) for name, (_, wire) in PACE.items() for stretch in cabinet.wires[wire].overrun]
         self.outcome.overrun = len(overrun)
         account = audit(
-            cabinet.emissions, [one for one in city.received if one.quantity not in DERIVED],
+            cabinet.emissions, city.received,
             deaf=[*cabinet.deaf, *overrun], cuts=[*cabinet.cuts, *self._stalls],
             statements=city.statements, tolerance=TOLERANCE,
         )  # fmt: skip

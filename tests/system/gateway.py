@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 STOPS_WITHIN = 5.0  # seconds: what the agent promises
-TOLD_WITHIN = 20.0  # seconds for anything else to show; a retry may be some seconds off
-ARRIVES_WITHIN = 5.0  # seconds for the last messages to come to the city when the agent has ended
+TOLD_WITHIN = 60.0  # seconds for anything else to show; a retry may be some seconds off
+ARRIVES_WITHIN = 20.0  # seconds for the last messages to come to the city when the agent has ended
 
 _numbers = itertools.count(1)
 

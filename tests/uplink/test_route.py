@@ -77,7 +77,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def until(condition: Callable[[], object], within: float = 10.0) -> None:
+async def until(condition: Callable[[], object], within: float = 30.0) -> None:
     """Wait by the quarter of a second: these waits are long."""
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 - the condition is of the world, which sets no event
