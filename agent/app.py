@@ -110,7 +110,7 @@ class Agent:
             quotas={name: uplink.quota for name, uplink in config.uplinks.items() if uplink.quota is not None},
             log=logs.get("journal"),
         )
-        self._quarantine = Quarantine()
+        self._quarantine = Quarantine(config.devices)
         self._recall()
         self._selections = {name: _selection(uplink) for name, uplink in config.uplinks.items() if uplink.filtered}
         self._pipelines = {name: self._pipeline(device) for name, device in config.devices.items()}
@@ -454,7 +454,6 @@ class Agent:
             self._manager.notify("READY=1", f"STATUS={self._health.line()}")
             self._log.info("started", gateway=self._config.gateway.id, version=self._version)
             await stop.wait()
-            self._manager.notify("STOPPING=1")
             self._log.info("stopping")
             await self._end(samplers)
             self._maintenance.stop()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,14 +38,27 @@ def bare(packages: Sequence[str], cache: Path = CACHE) -> Path:
     if not archive.exists():
         cache.mkdir(parents=True, exist_ok=True)
         part = archive.with_name(f"part-{os.getpid()}.tar")
-        sources = [str(source) for source in SOURCES if source.is_file()]
         command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}", suite, str(part)]
-        made = subprocess.run([*command, *sources], capture_output=True, text=True, check=False)
+        with TemporaryDirectory() as folder:
+            sources = _sources(suite, Path(folder))
+            made = subprocess.run([*command, *sources], capture_output=True, text=True, check=False)
         if made.returncode:
             part.unlink(missing_ok=True)
             raise DebianError(f"mmdebstrap: {made.stderr.strip()[-500:]}")
         part.replace(archive)
     return archive
+
+
+def _sources(suite: str, folder: Path) -> list[str]:
+    """Write the package sources of this machine for another suite into a folder; return the files' names."""
+    ours = platform.freedesktop_os_release().get("VERSION_CODENAME", suite)
+    written = []
+    for source in SOURCES:
+        if source.is_file():
+            file = folder / source.name
+            file.write_text(re.sub(rf"\b{re.escape(ours)}\b", suite, source.read_text()))
+            written.append(str(file))
+    return written
 
 
 def unpack(archive: Path, root: Path) -> None:

@@ -144,9 +144,17 @@ class Reloading:
             await asyncio.sleep(JUDGE_EVERY)
 
     def restart(self) -> None:
-        """End in order, and begin anew."""
-        self._manager.reloading()
-        self.wanted = True
+        """End in order, and begin anew, unless the end has been asked for."""
+        if not self.stop.is_set():
+            self._manager.reloading()
+            self.wanted = True
+            self.stop.set()
+
+    def end(self) -> None:
+        """End in order, for good, also while beginning anew (SIGTERM, SIGINT)."""
+        # Not said before a new beginning: systemd 257 would wait for the end of the process, and then kill it.
+        self._manager.notify("STOPPING=1")
+        self.wanted = False
         self.stop.set()
 
     def _problems(self, sha256: str | None) -> list[str]:
@@ -186,7 +194,7 @@ async def _run(config: Config, paths: Paths, problems: list[str], reloading: Rel
     gc.enable()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, reloading.stop.set)
+        loop.add_signal_handler(number, reloading.end)
     loop.add_signal_handler(signal.SIGHUP, reloading.hang_up)
     machine = Machine(config, paths, environment())
     agent = Agent(config, machine, version=VERSION, config_problems=problems, reloading=reloading)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
 
+    from agent.config.model import Device
     from agent.sampler.pipeline import Pipeline
     from agent.seams import Clock, Crumb
 
@@ -18,17 +20,19 @@ NOBODY = b""
 
 
 class Quarantine:
-    """Which device is set aside, and until when; kept across restarts of one boot."""
+    """Which device is set aside, and until when; kept across restarts of one boot, and over with other settings."""
 
-    def __init__(self) -> None:
+    def __init__(self, devices: Mapping[str, Device]) -> None:
+        self._settings = {name: _sum(device) for name, device in devices.items()}
         self._times: dict[str, tuple[int, int]] = {}  # device -> how often, until which boottime in nanoseconds
 
     def recall(self, kept: object, now: int) -> None:
         """Take up what an earlier run of this boot kept, if it makes sense; `now` is the boottime in nanoseconds."""
         for device, entry in kept.items() if isinstance(kept, dict) else ():
             match entry:
-                case [int(times), int(until)] if now < until + round(FORGIVEN_AFTER * 1e9):
-                    self._times[device] = times, until
+                case [int(times), int(until), int(settings)] if now < until + round(FORGIVEN_AFTER * 1e9):
+                    if self._settings.get(device) == settings:
+                        self._times[device] = times, until
 
     def add(self, device: str, now: int) -> None:
         """Set a device aside, for longer each time."""
@@ -42,7 +46,12 @@ class Quarantine:
 
     def memory(self) -> Mapping[str, list[int]]:
         """Return what must survive a restart."""
-        return {device: list(entry) for device, entry in self._times.items()}
+        return {device: [*entry, self._settings[device]] for device, entry in self._times.items()}
+
+
+def _sum(device: Device) -> int:
+    """Return a number that changes with what the driver is told: who mends that need not wait."""
+    return zlib.crc32(f"{device.driver.name} {device.settings} {device.port} {device.bus}".encode())
 
 
 def guarded(
