@@ -210,7 +210,7 @@ class Gateway:
     async def go_on(self, *devices: str, readings: int = 3) -> None:
         """Wait until so many new readings of each of these devices, made from now on, have arrived."""
         before = {one: self._count(one) for one in devices}
-        await self.until(lambda: all(self._count(one) >= before[one] + readings for one in devices), 5.0)
+        await self.until(lambda: all(self._count(one) >= before[one] + readings for one in devices))
 
     def _count(self, device: str) -> int:
         return sum(
