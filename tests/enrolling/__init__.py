@@ -1,0 +1,1 @@
+"""How a gateway gets its certificate, renews it and loses it."""

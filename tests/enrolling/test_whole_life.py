@@ -1,0 +1,63 @@
+"""The real agent with a certificate that it enrolled for, at a real broker, until it is revoked."""
+
+import pytest
+
+from agent.enrolling.authority import server_pair
+from tests.cli.roadside import roadside
+from tests.system.gateway import Gateway, uplink_has
+
+pytestmark = pytest.mark.system
+IDENTITY = "/var/lib/roadside/identity/current"
+
+
+def strict_broker(mosquitto, workshop, folder):
+    """Return a broker that lets in nobody without a certificate of this workshop that counts."""
+    for name, text in zip(("broker.pem", "broker.key"), server_pair(workshop.authority, ["localhost"]), strict=True):
+        (folder / name).write_text(text)
+    workshop.office.publish()
+    return mosquitto(
+        f"cafile {workshop.folder / 'root.pem'}",
+        f"crlfile {workshop.folder / 'crl.pem'}",
+        f"certfile {folder / 'broker.pem'}",
+        f"keyfile {folder / 'broker.key'}",
+        "require_certificate true",
+        "use_identity_as_username true",
+    )
+
+
+def by_certificate(broker):
+    """Return the settings of an uplink to it."""
+    settings = {
+        "url": f"mqtts://localhost:{broker.port}",
+        "ca_file": f"{IDENTITY}/ca.pem",
+        "certificate_file": f"{IDENTITY}/gateway.pem",
+        "key_file": f"{IDENTITY}/gateway.key",
+    }
+    return {f"uplinks.spare.{key}": value for key, value in settings.items()}
+
+
+async def test_a_gateway_enrols_delivers_is_revoked_and_is_let_in_no_more(broker, mosquitto, workshop, tmp_path):
+    strict = strict_broker(mosquitto, workshop, tmp_path)
+    async with Gateway(broker.url, settings=by_certificate(strict), start=False) as gateway:
+        claim = gateway.root / "etc/roadside/claim"
+        claim.parent.mkdir(parents=True)
+        claim.write_text(workshop.claim(gateway.id) + "\n")
+        with workshop.process():
+            enrolled = roadside("enrol", "--root", gateway.root)
+        assert enrolled.returncode == 0, enrolled.stderr
+        assert not claim.exists()
+
+        await gateway.start()
+        await gateway.go_on("air-1")
+        await gateway.says(uplink_has("spare", None))
+        await gateway.cabinet.quiet()
+        said = await gateway.says(lambda said: not any(said["journal"]["waiting"]["spare"].values()))
+        assert said["uplinks"]["spare"]["certificates"]["gateway"]["state"] == "ok"
+
+        revoked = roadside("enrol", "revoke", gateway.id, "--authority", workshop.folder)
+        assert revoked.returncode == 0, revoked.stderr
+        strict.stop()
+        strict.start()
+        said = await gateway.says(uplink_has("spare", "certificate"))
+        assert "revoked" in said["uplinks"]["spare"]["message"]
+        await gateway.loses_nothing()
