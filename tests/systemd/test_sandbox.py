@@ -31,6 +31,7 @@ class Attempt(NamedTuple):
 
 
 ATTEMPTS = {
+    "open another kind of device": Attempt("DevicePolicy=closed", "open('/dev/net/tun', 'r+b', buffering=0)"),
     "become another user": Attempt(
         "CapabilityBoundingSet=", "import os; open('/run/probe', 'w'); os.chown('/run/probe', 12345, 12345)"
     ),
@@ -88,7 +89,6 @@ ATTEMPTS = {
 }
 # What the container cannot show, and why.
 NOT_SHOWN = {
-    "DevicePolicy=closed": "a container without a kernel of its own has no control group that bars devices",
     "SystemCallErrorNumber=EPERM": "shown beside the filters: they fail with it, and end the process without it",
     "RemoveIPC=yes": "shown by itself",
 }
@@ -140,6 +140,17 @@ def test_an_attempt_fails_with_the_line_and_succeeds_without_it(machine, what):
 def test_every_line_is_shown_or_it_is_said_why_not():
     shown = {attempt.line for attempt in ATTEMPTS.values()} | set(NOT_SHOWN)
     assert {line for line in sandbox() if not line.startswith("DeviceAllow=")} <= shown
+
+
+def test_a_uart_can_be_opened_with_its_line_and_not_without_it(machine):
+    """Whether there is one behind the node is another question, and not asked of the control group."""
+    line = "DeviceAllow=char-ttyS rw"
+    assert line in sandbox()
+    machine.run("mknod", "-m", "666", "/dev/ttyS3", "c", "4", "67")
+    opening = "try: os.open('/dev/ttyS3', os.O_RDWR | os.O_NONBLOCK)\nexcept OSError as error: assert error.errno != 1"
+    uart = Attempt("", f"import os\n{opening}")
+    assert tried(machine, uart, "DevicePolicy=closed", line)
+    assert not tried(machine, uart, "DevicePolicy=closed")
 
 
 def test_what_is_filtered_fails_and_does_not_end_the_process(machine):
