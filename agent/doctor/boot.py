@@ -27,6 +27,7 @@ class Setting(NamedTuple):
 
     key: str
     value: str
+    line: str  # without what is around it
 
 
 def settings(text: str, model: str) -> list[Setting]:
@@ -38,7 +39,7 @@ def settings(text: str, model: str) -> list[Setting]:
             applies = _applies(section[1].lower(), model)
         elif applies and "=" in line:
             key, _equals, value = line.partition("=")
-            found.append(Setting(key.strip(), value.strip()))
+            found.append(Setting(key.strip(), value.strip(), line))
     return found
 
 
@@ -51,7 +52,7 @@ def _applies(section: str, model: str) -> bool:
 def parameters(settings: list[Setting]) -> dict[str, str]:
     """Return the device tree parameters (`dtparam=i2c_arm=on,spi=on`); one without a value is on."""
     found = {}
-    for key, value in settings:
+    for key, value, _line in settings:
         if key in {"dtparam", "device_tree_param"}:
             for one in value.split(","):
                 name, _equals, given = one.partition("=")
@@ -62,11 +63,17 @@ def parameters(settings: list[Setting]) -> dict[str, str]:
 def overlays(settings: list[Setting]) -> list[tuple[str, dict[str, str]]]:
     """Return the overlays with their parameters: `dtoverlay=w1-gpio,gpiopin=17`."""
     found = []
-    for key, value in settings:
+    for key, value, _line in settings:
         if key in {"dtoverlay", "device_tree_overlay"} and value:
             name, *rest = value.split(",")
             found.append((name.strip(), dict(one.partition("=")[::2] for one in map(str.strip, rest))))
     return found
+
+
+def has_uart(settings: list[Setting]) -> bool:
+    """Tell whether the UART of the pins is on: `enable_uart=1`, or on a Pi 5 also `dtparam=uart0=on`."""
+    enabled = [one.value for one in settings if one.key == "enable_uart"]
+    return enabled[-1:] == ["1"] or parameters(settings).get("uart0") == "on"
 
 
 def consoles(cmdline: str) -> list[str]:

@@ -31,6 +31,8 @@ OF_DEBIAN = ("usr/lib/python3/dist-packages",)
 UNIT = ("etc/systemd/system/roadside.service", "etc/systemd/system/roadside.service.d/*.conf")
 APT = Command(("apt-get", "install", "python3-lgpio"))
 
+OFF = {"off", "no", "false", "0"}
+
 # Pins that a parameter or an overlay takes; where a parameter of the overlay names it: that, and the pin without it.
 BY_PARAMETER = {
     "i2c": (2, 3),
@@ -164,20 +166,22 @@ def conflicts(site: Site) -> Iterator[Verdict]:
 
 
 def takers(lines: list[boot.Setting], model: str) -> Iterator[tuple[str, set[int]]]:
-    """Yield the beginnings of lines that take pins, and which they take."""
-    for name, value in boot.parameters(lines).items():
-        if value not in {"off", "false", "0", "no"} and name in BY_PARAMETER:
-            yield f"dtparam={name}", set(BY_PARAMETER[name])
-    if boot.Setting("enable_uart", "1") in lines:
-        yield "enable_uart=1", {14, 15}
+    """Yield the lines that take pins, and which they take."""
+    off = {name for name, value in boot.parameters(lines).items() if value in OFF}
     uarts = UARTS_OF_A_PI_5 if PI_5.search(model) else UARTS_OF_A_PI_4
-    for name, given in boot.overlays(lines):
-        if name in NAMED:
-            parameter, usual = NAMED[name]
-            value = given.get(parameter, "")
-            yield f"dtoverlay={name}", {int(value) if value.isdigit() else usual}
-        elif taken := BY_OVERLAY.get(name) or uarts.get(name):
-            yield f"dtoverlay={name}", set(taken)
+    for one in lines:
+        for name in boot.parameters([one]).keys() - off:
+            if name in BY_PARAMETER:
+                yield one.line, set(BY_PARAMETER[name])
+        if one.key == "enable_uart" and one.value == "1":
+            yield one.line, {14, 15}
+        for name, given in boot.overlays([one]):
+            if name in NAMED:
+                parameter, usual = NAMED[name]
+                value = given.get(parameter, "")
+                yield one.line, {int(value) if value.isdigit() else usual}
+            elif taken := BY_OVERLAY.get(name) or uarts.get(name):
+                yield one.line, set(taken)
 
 
 def working_folder(site: Site) -> Iterator[Verdict]:

@@ -50,8 +50,7 @@ def uart(site: Site) -> Iterator[Verdict]:
     file = site.boot_file(CONFIG_TXT)
     lines = boot.settings(file.read_text("utf-8", "replace"), site.model)
     wanted = "dtparam=uart0=on" if "Pi 5" in site.model else "enable_uart=1"
-    given = boot.parameters(lines)
-    if boot.Setting("enable_uart", "1") in lines or given.get("uart0") == "on":
+    if boot.has_uart(lines):
         yield fine(_("the UART is switched on"))
         return
     text = _("the UART of the pins is not switched on: {line} is missing in {file}").format(line=wanted, file=file)
