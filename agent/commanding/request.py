@@ -10,7 +10,7 @@ from agent.commanding.answer import CommandError, Reason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LARGEST = 8192  # bytes of a payload
+LARGEST = 28 * 1024  # bytes of a payload: room for a hundred devices, in a packet that uplink/inbound.py takes
 LATEST = 1e12  # seconds since 1970: beyond any calendar of ours; NaN and infinity are not less
 MOST_NUMBERS = 1 << 53  # what every JSON parser keeps exactly
 LONGEST_TEXT = 64  # characters of an id, or of a name

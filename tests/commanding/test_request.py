@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agent.commanding.answer import CommandError, Reason
 from agent.commanding.request import LARGEST, Arguments, id_of, is_id, parse
+from agent.uplink import inbound
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -80,3 +81,19 @@ def test_what_is_left_over_is_refused_because_it_may_matter():
     assert arguments.text("device") == "siren-1"
     with pytest.raises(CommandError, match="loud"):
         arguments.end()
+
+
+def test_the_configuration_of_a_hundred_devices_fits():
+    device = """
+[devices.level-%d]
+driver = "a02yyuw"
+port = "/dev/roadside/port-1.%d"
+label = { en = "Drain at the market", th = "ท่อระบายน้ำหน้าตลาด" }
+alarms = [{ quantity = "water_distance", below = 300 }]
+"""
+    toml = "".join(device % (number, number) for number in range(100))
+    payload = json.dumps({"id": "1", "expires": 1, "toml": toml}, ensure_ascii=False).encode()
+    assert len(payload) > 20_000
+    assert parse(payload).arguments == {"toml": toml}
+    assert len(payload) + 1024 < inbound.LARGEST  # with its topic and properties
+    assert LARGEST + 1024 < inbound.LARGEST
