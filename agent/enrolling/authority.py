@@ -112,19 +112,19 @@ class Authority:
 
     # --- what it signs -----------------------------------------------------------------------------------------------
 
-    def gateway(self, gateway: str, key: CertificatePublicKeyTypes, days: float) -> x509.Certificate:
-        """Return a certificate by which a broker knows a gateway."""
-        now = datetime.now(UTC)
+    def gateway(self, gateway: str, key: CertificatePublicKeyTypes, at: float, days: float) -> x509.Certificate:
+        """Return a certificate by which a broker knows a gateway, made at that time in seconds since 1970."""
+        now = datetime.fromtimestamp(int(at), UTC)
         names = [x509.DNSName(gateway)]
         return self._leaf(gateway, key, names, ExtendedKeyUsageOID.CLIENT_AUTH, now - SLACK, now + timedelta(days=days))
 
-    def server(self, names: Sequence[str], key: CertificatePublicKeyTypes, days: float) -> x509.Certificate:
+    def server(self, names: Sequence[str], key: CertificatePublicKeyTypes, at: float) -> x509.Certificate:
         """Return a certificate by which gateways know a broker, or the service itself, under any of these names."""
-        until = datetime.now(UTC) + timedelta(days=days)
+        until = datetime.fromtimestamp(int(at), UTC) + timedelta(days=SERVER_DAYS)
         called = [_name(name) for name in names]
         return self._leaf(names[0], key, called, ExtendedKeyUsageOID.SERVER_AUTH, SINCE, until)
 
-    def revocations(self, revoked: Iterable[Revoked], number: int) -> str:
+    def revocations(self, revoked: Iterable[Revoked], at: float, number: int) -> str:
         """Return a list of revoked certificates (RFC 5280, section 5) as PEM.
 
         It ends with the authority: a list that is out of date would have brokers refuse every gateway of the city.
@@ -132,7 +132,7 @@ class Authority:
         made = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.intermediate.subject)
-            .last_update(datetime.now(UTC) - SLACK)
+            .last_update(datetime.fromtimestamp(int(at), UTC) - SLACK)
             .next_update(self.intermediate.not_valid_after_utc)
             .add_extension(x509.CRLNumber(number), critical=False)
             .add_extension(_issued_by(self.intermediate), critical=False)
@@ -179,10 +179,10 @@ def key_digest(key: CertificatePublicKeyTypes) -> str:
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
-def server_pair(authority: Authority, names: Sequence[str]) -> tuple[str, str]:
+def server_pair(authority: Authority, names: Sequence[str], at: float) -> tuple[str, str]:
     """Return the chain and the key of a new server, as texts."""
     key = _new_key()
-    chain = pem(authority.server(names, key.public_key(), SERVER_DAYS), authority.intermediate)
+    chain = pem(authority.server(names, key.public_key(), at), authority.intermediate)
     return chain, _key_pem(key)
 
 

@@ -52,7 +52,7 @@ class Made:
     until: int
     replaces: bool
     used_by: str = ""  # SHA-256 of the public key that it was shown with
-    void: bool = False  # the gateway has been enrolled by another claim, or revoked, since
+    void: bool = False  # another one was made since, or the gateway was enrolled with another, or revoked
 
 
 @dataclass(slots=True)
@@ -71,6 +71,7 @@ class Standing:
         """Take in one more line."""
         match line["event"]:
             case "claimed":
+                self._void([one for one in self._made_for(line["gateway"]) if not one.used_by])  # one waits at a time
                 self.claims[line["claim"]] = Made(line["gateway"], line["until"], line["replaces"])
             case "signed":
                 self._signed(line)
@@ -84,8 +85,9 @@ class Standing:
                 raise LedgerError(other)
 
     def _signed(self, line: dict[str, Any]) -> None:
-        self.claims[line["claim"]].used_by = line["key"]
-        self._void(line["gateway"], line["claim"])
+        made = self.claims[line["claim"]]
+        made.used_by = line["key"]
+        self._void([one for one in self._made_for(line["gateway"]) if one is not made])
         self._certificate(line)
 
     def _certificate(self, line: dict[str, Any]) -> None:
@@ -98,12 +100,15 @@ class Standing:
             one = self.certificates[int(serial, 16)]
             one.revoked, one.reason = line["at"], line["reason"]
         if line["reason"] != "replaced":  # then the claim of the replacement is the one that is being used
-            self._void(line["gateway"], None)
+            self._void(self._made_for(line["gateway"]))
 
-    def _void(self, gateway: str, used: str | None) -> None:
-        for name, made in self.claims.items():
-            if made.gateway == gateway and name != used:
-                made.void = True
+    def _made_for(self, gateway: str) -> list[Made]:
+        return [one for one in self.claims.values() if one.gateway == gateway]
+
+    @staticmethod
+    def _void(claims: list[Made]) -> None:
+        for made in claims:
+            made.void = True
 
 
 class Ledger:

@@ -38,7 +38,7 @@ REASONS = {
 USED = N_("this claim was used already, by another key than yours: a claim is good for one gateway")
 EXPIRED = N_("this claim has expired; have the workshop make another: roadside enrol claim {gateway}")
 UNKNOWN = N_("this claim is none of this workshop's")
-VOID = N_("this claim is void: {gateway} was enrolled with another one, or revoked, since it was made")
+VOID = N_("this claim is void: since it was made, {gateway} was given another one, or was enrolled or revoked")
 REVOKED_KEY = N_("the key of this gateway was revoked; have the workshop make a new claim")
 TAKEN = N_(
     "{gateway} is enrolled already, with another key. If this gateway takes its place: roadside enrol claim {gateway} "
@@ -161,7 +161,7 @@ class Office:
         return claim
 
     def _write_signed(self, book: Ledger, event: str, gateway: str, key: CertificatePublicKeyTypes, claim: str) -> str:
-        made = self.authority.gateway(gateway, key, self.days)
+        made = self.authority.gateway(gateway, key, self.now(), self.days)
         about = {"gateway": gateway, "claim": claim, "key": key_digest(key), "serial": f"{made.serial_number:x}"}
         book.write(self.now(), event, **about, until=int(made.not_valid_after_utc.timestamp()))
         return pem(made, self.authority.intermediate)
@@ -172,7 +172,7 @@ class Office:
             for one in standing.certificates.values()
             if one.revoked is not None
         ]
-        self.authority.publish(LIST, self.authority.revocations(revoked, standing.revocations))
+        self.authority.publish(LIST, self.authority.revocations(revoked, self.now(), standing.revocations))
 
 
 def _check_request(request: x509.CertificateSigningRequest, key: CertificatePublicKeyTypes, claim: Claim) -> None:

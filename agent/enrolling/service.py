@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import json
 import ssl
+import sys
+import traceback
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,7 +33,6 @@ from agent.uplink.x509 import PEM
 from drivers.contract import N_
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Sequence
 
     from agent.enrolling.office import Office
@@ -70,16 +71,28 @@ class Service(ThreadingHTTPServer):
         if self.office.now() - self._identified < RENEW_EVERY:
             return
         self._identified = self.office.now()
-        chain, key = server_pair(self.office.authority, self._names)
+        chain, key = server_pair(self.office.authority, self._names, self.office.now())
         with TemporaryDirectory() as folder:  # Python's ssl takes them from a file alone
             path = Path(folder, "service.pem")
             path.touch(mode=0o600)
             path.write_text(chain + key)
             self.context.load_cert_chain(path)
 
+    def get_request(self) -> tuple[ssl.SSLSocket, Any]:
+        """Accept a connection; hands are shaken in its own thread, so that whoever dallies keeps nobody waiting."""
+        plain, address = super().get_request()
+        plain.settimeout(PATIENCE)
+        try:
+            return self.context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False), address
+        except OSError:
+            plain.close()
+            raise
+
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base's own types
-        """Answer a broken connection with nothing: port scanners are no news."""
+        """Say nothing of broken connections, of which a port that is reached by all has many; only of our defects."""
         del request, client_address
+        if not isinstance(sys.exc_info()[1], OSError):
+            self.log(traceback.format_exc())
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -92,10 +105,8 @@ class Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "roadside", ""
 
     def setup(self) -> None:
-        """Shake hands here, in the thread of this connection: whoever dallies keeps nobody else waiting."""
-        plain: socket.socket = self.request
-        plain.settimeout(PATIENCE)
-        self.request = self.server.context.wrap_socket(plain, server_side=True)
+        """Shake hands."""
+        self.request.do_handshake()
         super().setup()
 
     def do_GET(self) -> None:

@@ -1,5 +1,7 @@
 """The real agent with a certificate that it enrolled for, at a real broker, until it is revoked."""
 
+import time
+
 import pytest
 
 from agent.enrolling.authority import server_pair
@@ -12,7 +14,9 @@ IDENTITY = "/var/lib/roadside/identity/current"
 
 def strict_broker(mosquitto, workshop, folder):
     """Return a broker that lets in nobody without a certificate of this workshop that counts."""
-    for name, text in zip(("broker.pem", "broker.key"), server_pair(workshop.authority, ["localhost"]), strict=True):
+    for name, text in zip(
+        ("broker.pem", "broker.key"), server_pair(workshop.authority, ["localhost"], time.time()), strict=True
+    ):
         (folder / name).write_text(text)
     workshop.office.publish()
     return mosquitto(

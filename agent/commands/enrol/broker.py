@@ -24,7 +24,8 @@ def command(names: tuple[str, ...], folder: Path, authority: Path) -> int:
     from agent.enrolling.authority import server_pair
 
     try:
-        for name, text in zip(("broker.pem", "broker.key"), server_pair(office.authority, names), strict=True):
+        pair = server_pair(office.authority, names, office.now())
+        for name, text in zip(("broker.pem", "broker.key"), pair, strict=True):
             with whole_file(folder / name, encoding="ascii") as file:
                 file.write(text)
     except OSError as error:
