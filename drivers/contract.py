@@ -334,9 +334,10 @@ class ListeningDriver(Driver):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollingDriver(Driver):
-    """A serial device that answers when asked; several may share a line."""
+    """A serial device that answers when asked; those that have an address may share a line."""
 
     line: SerialLine = field(default_factory=SerialLine)
+    addressed: bool = True  # False: it answers whoever is asked, so that nothing else can be on its line
     every: float = 10.0  # seconds between polls unless configured
     make: Callable[[Any], Poller]
     overhear: Callable[[Any], Decoder] | None = None  # reads a recording of the line: answers, perhaps with requests
@@ -418,6 +419,11 @@ class OutputDriver(Driver):
 SerialDriver = ListeningDriver | PollingDriver | BusOutputDriver
 GpioDriver = InputDriver | RangingDriver | OutputDriver
 PacedDriver = PollingDriver | BusOutputDriver | RangingDriver | GatewayDriver  # those that have an `every`
+
+
+def may_share(driver: Driver) -> bool:
+    """Tell whether others may be on the driver's serial line: it answers when asked, and only by its address."""
+    return isinstance(driver, BusOutputDriver) or (isinstance(driver, PollingDriver) and driver.addressed)
 
 
 # --- what goes wrong with a port -------------------------------------------------------------------------------------

@@ -32,7 +32,8 @@ class FrameDecoder:
     """Decodes a stream of frames, of one or more kinds; a `drivers.contract.Decoder`.
 
     Whatever turns out not to be a frame is stepped over by one byte only, so that a frame hidden behind a false head
-    is found. No byte is told about twice: it was part of a frame, of a damaged frame, or of a run of noise.
+    is found. No byte is told about twice: it was part of a frame, of a damaged frame, or of a run of noise. Where
+    a frame with a false length ends, nobody knows: what follows it up to the next head is part of its fault.
     """
 
     def __init__(self, *framings: Framing) -> None:
@@ -41,6 +42,7 @@ class FrameDecoder:
         self._buffer = bytearray()
         self._offset = 0  # of the first byte of the buffer in the stream
         self._told = 0  # offset up to which every byte was in a frame or a fault
+        self._spoilt = 0  # offset up to which what is no frame is part of the last fault, which was a false length
 
     def feed(self, data: bytes) -> list[Item]:
         """Take the next bytes and return what they complete."""
@@ -71,6 +73,7 @@ class FrameDecoder:
                     items += says
                 position += len(seen)
                 self._told = max(self._told, self._offset + position)
+                self._spoilt = 0
             elif fault is FaultKind.TRUNCATED and not ended:
                 break
             else:
@@ -111,10 +114,15 @@ class FrameDecoder:
 
     def _skip(self, position: int, items: list[Item]) -> None:
         """Pass over bytes before `position`, which belong to no frame; only a long run is told about before it ends."""
+        self._pass_spoilt(position)
         while self._offset + position - self._told >= NOISE_LIMIT:
             self._noise(NOISE_LIMIT, items)
 
+    def _pass_spoilt(self, position: int) -> None:
+        self._told = max(self._told, min(self._spoilt, self._offset + position))
+
     def _end_noise(self, position: int, items: list[Item]) -> None:
+        self._pass_spoilt(position)
         if (size := self._offset + position - self._told) > 0:
             self._noise(size, items)
 
@@ -129,3 +137,4 @@ class FrameDecoder:
         self._end_noise(position, items)
         items.append(Fault(kind, start, seen.hex(" ")))
         self._told = start + len(seen)
+        self._spoilt = start + NOISE_LIMIT if kind is FaultKind.BAD_LENGTH else 0

@@ -22,6 +22,7 @@ from drivers.contract import (
     PollingDriver,
     RangingDriver,
     SerialDriver,
+    may_share,
 )
 from drivers.meanings import FAULTS, REASONS
 from drivers.quantities import QUANTITIES
@@ -53,7 +54,11 @@ def facts(driver: Driver) -> list[Row]:
     if isinstance(driver, ListeningDriver):
         connection = _("serial, {line}, speaks unasked").format(line=driver.line)
     elif isinstance(driver, PollingDriver | BusOutputDriver):
-        text = _("serial, {line}, asked every {every:g} s; may share its port")
+        text = (
+            _("serial, {line}, asked every {every:g} s; may share its port")
+            if may_share(driver)
+            else _("serial, {line}, asked every {every:g} s")
+        )
         connection = text.format(line=driver.line, every=driver.every)
     elif isinstance(driver, RangingDriver):
         connection = _("two GPIO pins, asked every {every:g} s").format(every=driver.every)
@@ -128,7 +133,7 @@ def example_table(driver: Driver) -> Iterator[Row]:
     if isinstance(driver, SerialDriver):
         yield (f'port = "{EXAMPLE_PATH}"',)
         yield f'# port = {{ path = "{EXAMPLE_PATH}", line = "{driver.line}" }}', _("# with line settings")
-        if isinstance(driver, PollingDriver | BusOutputDriver):
+        if may_share(driver):
             yield '# port = "rs485"', _("# shared with others: a name from [ports]")
     for each in dataclasses.fields(driver.settings):
         value = EXAMPLES.get(driver.name, {}).get(each.name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.config.problems import nearest, shown
 from agent.i18n import _
-from drivers.contract import BusOutputDriver, GatewayDriver, ListeningDriver, PollingDriver
+from drivers.contract import BusOutputDriver, GatewayDriver, ListeningDriver, PollingDriver, may_share
 from drivers.settings import FIRST_MODBUS_ADDRESS
 
 if TYPE_CHECKING:
@@ -139,17 +139,21 @@ def _check_filter(
 
 
 def _check_buses(ports: Mapping[str, Port], devices: Mapping[str, Device], problems: Problems) -> None:
-    """Whoever shares a line must answer only when asked, and all must speak at the same speed."""
+    """Whoever shares a line must answer only when asked by its address, and all must speak at the same speed."""
     users: dict[str, list[Device]] = {}
     for device in devices.values():
         if device.bus is not None:
             users.setdefault(device.bus, []).append(device)
     for bus, sharing in users.items():
-        talkers = [device for device in sharing if isinstance(device.driver, ListeningDriver)]
-        if talkers and len(sharing) > 1:
-            for device in talkers:
+        alone = [device for device in sharing if not may_share(device.driver)]
+        if alone and len(sharing) > 1:
+            for device in alone:
                 other = next(each.id for each in sharing if each is not device)
-                text = _("'{driver}' speaks unasked and cannot share '{port}' with {other}")
+                text = (
+                    _("'{driver}' speaks unasked and cannot share '{port}' with {other}")
+                    if isinstance(device.driver, ListeningDriver)
+                    else _("'{driver}' has no address and cannot share '{port}' with {other}")
+                )
                 text = text.format(driver=device.driver.name, port=bus, other=other)
                 problems.add(("devices", device.id, "port"), text)
         elif bus in ports and ports[bus].line is None:

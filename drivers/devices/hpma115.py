@@ -116,6 +116,7 @@ DRIVER = PollingDriver(
     settings=Settings,
     quantities=quantities,
     line=SerialLine(9600),
+    addressed=False,
     every=10.0,
     make=Hpma115,
     overhear=decoder,

@@ -87,6 +87,7 @@ DRIVER = PollingDriver(
     settings=Settings,
     quantities=quantities,
     line=SerialLine(9600),
+    addressed=False,
     every=10.0,
     make=Mhz19,
     overhear=decoder,

@@ -8,21 +8,40 @@ WeatherStation user manual, "Meteorological composite".
 """
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from math import isfinite
+from math import inf
+from typing import Annotated, Literal
 
 from pynmeagps import VALNONE, NMEAMessage, NMEAReader
 from pynmeagps.exceptions import NMEAMessageError, NMEAParseError, NMEATypeError
 
 from drivers.checksums import xor8
-from drivers.contract import N_, Fault, FaultKind, Item, ListeningDriver, Measurement, Reason, SerialLine, TimeFix, Wire
-from drivers.quantities import always
+from drivers.contract import (
+    N_,
+    Fault,
+    FaultKind,
+    Help,
+    Item,
+    ListeningDriver,
+    Measurement,
+    Reason,
+    SerialLine,
+    TimeFix,
+    Wire,
+)
+from drivers.quantities import unit
 from drivers.wiring import GND, RXD, V3
 
 LONGEST = 128  # bytes of text in a sentence; the standard says 82 in all, but receivers do not keep to it
 SENTENCE = re.compile(rb"\$[ -#%%-~]{0,%d}(\r?\n)?" % LONGEST)  # printable characters, but no other "$"
 CHECKED = re.compile(rb"\$(?P<text>..(?P<kind>...)[^*]*)\*(?P<sum>[0-9A-Fa-f]{2})\r?\n")
+ANYTHING, NOT_NEGATIVE, CIRCLE = (-inf, inf), (0, inf), (0, 360)
+LIMITS = {  # of what a sentence can mean; a receiver that gets confused makes good checksums, too
+    "latitude": (-90, 90), "longitude": (-180, 180), "hdop": NOT_NEGATIVE, "satellites": NOT_NEGATIVE,
+    "speed": NOT_NEGATIVE, "course": CIRCLE, "wind_speed": NOT_NEGATIVE, "wind_direction": CIRCLE,
+}  # fmt: skip
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 UBX = b"\xb5\x62"  # what every UBX frame begins with
 NOISE_LIMIT = 4096  # bytes without a sentence that make one fault; longer than any burst of UBX between two sentences
@@ -40,9 +59,13 @@ HECTOPASCAL = 1e-3  # bar
 SPEEDS = {"N": KNOT, "K": 1 / 3.6, "M": 1.0, "S": 0.44704}  # m/s
 
 
+Sentences = Mapping[bytes, Callable[[NMEAMessage], list[Item]]]  # by the letters of their kind
+
+
 def measure(quantity: str, field: object) -> Measurement:
     """Return the measurement in a field; what is not a number, such as nothing, is unknown to the receiver."""
-    if isinstance(field, int | float) and isfinite(field):
+    low, high = LIMITS.get(quantity, ANYTHING)
+    if isinstance(field, int | float) and low <= field <= high and abs(field) < inf:
         return Measurement(quantity, round(field, DIGITS))
     return Measurement(quantity, None, Reason.INVALID)
 
@@ -76,12 +99,12 @@ def decode_rmc(sentence: NMEAMessage) -> list[Item]:
 
 def decode_mwv(sentence: NMEAMessage) -> list[Item]:
     """Return the wind; its direction is that from the instrument's mark, which is to point north."""
-    unit = SPEEDS.get(getattr(sentence, "speedu", ""))
-    if getattr(sentence, "status", "V") != "A" or unit is None:
+    scale = SPEEDS.get(getattr(sentence, "speedu", ""))
+    if getattr(sentence, "status", "V") != "A" or scale is None:
         return [Measurement(quantity, None, Reason.INVALID) for quantity in ("wind_direction", "wind_speed")]
     return [
         measure("wind_direction", getattr(sentence, "angle", "")),
-        measure("wind_speed", scaled(getattr(sentence, "speed", ""), unit)),
+        measure("wind_speed", scaled(getattr(sentence, "speed", ""), scale)),
     ]
 
 
@@ -94,17 +117,19 @@ def decode_mda(sentence: NMEAMessage) -> list[Item]:
     return [measure(quantity, field) for quantity, field in found.items() if field != ""]
 
 
-DECODERS = {b"GGA": decode_gga, b"RMC": decode_rmc, b"MWV": decode_mwv, b"MDA": decode_mda}
+POSITION: Sentences = {b"GGA": decode_gga, b"RMC": decode_rmc}
+WEATHER: Sentences = {b"MWV": decode_mwv, b"MDA": decode_mda}
+SENTENCES = {"all": {**POSITION, **WEATHER}, "position": POSITION, "weather": WEATHER}
 
 
-def decode(line: bytes) -> list[Item] | FaultKind:
+def decode(line: bytes, sentences: Sentences) -> list[Item] | FaultKind:
     """Return what a line says, nothing if it is a sentence of no interest, or what is wrong with it."""
     checked = CHECKED.fullmatch(line)
     if checked is None:
         return FaultKind.MALFORMED
     if xor8(checked["text"]) != int(checked["sum"], 16):
         return FaultKind.CHECKSUM
-    decoder = DECODERS.get(checked["kind"])
+    decoder = sentences.get(checked["kind"])
     if decoder is None:
         return []
     try:
@@ -117,7 +142,8 @@ def decode(line: bytes) -> list[Item] | FaultKind:
 class Decoder:
     """Splits a stream into sentences and decodes them; a `drivers.contract.Decoder`."""
 
-    def __init__(self) -> None:
+    def __init__(self, sentences: Sentences) -> None:
+        self._sentences = sentences
         self._buffer = bytearray()  # begins behind the last sentence, so with what may be noise
         self._offset = 0  # of the first byte of the buffer in the stream
         self._searched = 0  # bytes of the buffer in which no sentence begins
@@ -133,7 +159,7 @@ class Decoder:
             found = SENTENCE.match(buffer, start)
             end = found.end() if found else start
             if buffer.endswith(b"\n", start, end):
-                self._take(end, decode(bytes(buffer[start:end])), items)
+                self._take(end, decode(bytes(buffer[start:end]), self._sentences), items)
             elif buffer.startswith(b"$", end):
                 self._take(end, FaultKind.TRUNCATED, items)
             elif bytes(buffer[end:]) in {b"", b"\r"}:
@@ -146,7 +172,7 @@ class Decoder:
     def end(self) -> list[Item]:
         """Take the end of a recording: a sentence may lack the end of its line."""
         line = bytes(self._buffer[self._searched :]).rstrip(b"\r")
-        said = decode(line + b"\r\n") if line else []
+        said = decode(line + b"\r\n", self._sentences) if line else []
         items: list[Item] = []
         self._take(len(self._buffer), FaultKind.TRUNCATED if said is FaultKind.MALFORMED else said, items)
         return items
@@ -182,16 +208,33 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Nothing to be set."""
+    """What it is for."""
+
+    measures: Annotated[
+        Literal["all", "position", "weather"],
+        Help(N_("What goes up: position and speed of a receiver, wind and air of a weather instrument, or all")),
+    ] = "all"
+
+
+QUANTITIES = {
+    "position": (*GGA_FIELDS, "speed", "course"),
+    "weather": ("wind_direction", "wind_speed", "pressure", *MDA_FIELDS),
+}
+
+
+def quantities(settings: Settings) -> Mapping[str, str]:
+    """Return what goes up."""
+    kinds = QUANTITIES if settings.measures == "all" else (settings.measures,)
+    return {name: unit(name) for kind in kinds for name in QUANTITIES[kind]}
 
 
 DRIVER = ListeningDriver(
     name="nmea",
     title=N_("GNSS receiver with NMEA 0183 (u-blox, Quectel, MediaTek ...), or weather instrument"),
     settings=Settings,
-    quantities=always(*GGA_FIELDS, "speed", "course", "wind_direction", "wind_speed", "pressure", *MDA_FIELDS),
+    quantities=quantities,
     line=SerialLine(9600),
-    make=lambda _: Decoder(),
+    make=lambda settings: Decoder(SENTENCES[settings.measures]),
     silent_after=30.0,
     reasons=(Reason.NO_FIX, Reason.INVALID),
     faults=(FaultKind.CHECKSUM, FaultKind.MALFORMED, FaultKind.TRUNCATED, FaultKind.GARBAGE),

@@ -117,6 +117,7 @@ DRIVER = PollingDriver(
     settings=Settings,
     quantities=quantities,
     line=SerialLine(115_200),
+    addressed=False,
     every=10.0,
     make=Sps30,
     overhear=decoder,

@@ -214,6 +214,7 @@ DRIVER = PollingDriver(
     settings=Settings,
     quantities=always(*dict.fromkeys((*FIELDS[LOOP], *FIELDS[LOOP2]))),
     line=SerialLine(19200),
+    addressed=False,
     every=15.0,
     make=Vantage,
     overhear=lambda settings: overhear(settings.mm_per_click),

@@ -15,14 +15,17 @@ READING = range(READ_COILS, READ_INPUT_REGISTERS + 1)
 OF_BITS = (READ_COILS, READ_DISCRETE_INPUTS)
 WRITING = (WRITE_COIL, 6, WRITE_COILS, 16)  # 6 and 16: registers
 WRITING_MANY = (WRITE_COILS, 16)
+MAKERS_OWN = (*range(65, 73), *range(100, 111))  # functions that every maker gives a meaning (protocol, 5)
 
 EXCEPTION = 0x80  # set in the function code of an exception reply
 EXCEPTION_SIZE = 5
 FIXED_SIZE = 8  # bytes of a request to read, of the request and the reply that write one, of the reply that writes many
 AROUND_DATA = 5  # address, function, byte count; CRC
 AROUND_WRITTEN = 9  # address, function, first, count, byte count; CRC
+WITHOUT_DATA = 4  # bytes: address, function; CRC
 LONGEST = 256
 ADDRESSES = range(1, 248)  # 0 is for all devices, and none answers; 248 to 255 are reserved
+ANY_METER = 248  # by this address a PZEM-004T answers whatever its own is
 
 BUSY = 6
 EXCEPTIONS = {
@@ -63,7 +66,7 @@ def sizes(data: bytes | bytearray, at: int) -> tuple[int, ...] | None:
 
     A request and its reply look alike but for their length.
     """
-    if data[at] not in ADDRESSES:
+    if data[at] not in ADDRESSES and data[at] != ANY_METER:
         return ()
     if at + 1 >= len(data):
         return None
@@ -77,6 +80,8 @@ def sizes(data: bytes | bytearray, at: int) -> tuple[int, ...] | None:
         return (FIXED_SIZE, AROUND_WRITTEN + data[at + 6]) if at + 6 < len(data) else None
     if function in WRITING:
         return (FIXED_SIZE,)
+    if function in MAKERS_OWN:
+        return (WITHOUT_DATA,)
     if function & EXCEPTION and function & ~EXCEPTION in (*READING, *WRITING):
         return (EXCEPTION_SIZE,)
     return ()

@@ -28,6 +28,7 @@ PLACES = {
 }
 RS485 = (Wire("A", wiring.A), Wire("B", wiring.B))
 TERMINATION = N_("120 ohms between A and B at both ends of the line")
+UNTRIED = N_("Made of its manual alone: compare it with another instrument before anybody relies on it")
 SILENT_AFTER = 60.0
 FAULTS = (
     FaultKind.NO_REPLY,
@@ -50,8 +51,8 @@ def driver_of(name: str, profile: Profile, *, settings: type[Any] | None = None)
         "silent_after": max(SILENT_AFTER, 3 * profile.every),
         "faults": FAULTS,
         "wiring": tuple(Wire(wire.pin, PLACES[wire.to]) for wire in profile.wiring) or RS485,
-        "notes": profile.notes if profile.wiring else (*profile.notes, TERMINATION),
-        "source": profile.source,
+        "notes": tuple(_notes(profile)),
+        "source": f"{profile.source}; tried on {profile.tested_on}" if profile.tested_on else profile.source,
         "alarms": profile.alarms,
         "profile": profile,
     }
@@ -81,6 +82,15 @@ def driver_of(name: str, profile: Profile, *, settings: type[Any] | None = None)
         make=partial(meter.Meter, profile),
         overhear=partial(meter.overhear, profile),
     )
+
+
+def _notes(profile: Profile) -> Iterator[str]:
+    """Yield what a technician must know."""
+    yield from profile.notes
+    if not profile.tested_on:
+        yield UNTRIED
+    if not profile.wiring:
+        yield TERMINATION
 
 
 def _reasons(profile: Profile) -> Iterator[Reason]:

@@ -101,6 +101,7 @@ class Profile:
 
     title: Annotated[str, Help(N_("Maker and model"))]
     source: Annotated[str, Help(N_("Where the numbers come from: the manual and its page"))] = ""
+    tested_on: Annotated[str, Help(N_("What it was tried on; only its manual was read unless given"))] = ""
     line: Annotated[SerialLine, Help(N_("Line settings that the device leaves the factory with"))] = field(
         default_factory=SerialLine
     )

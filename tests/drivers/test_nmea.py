@@ -1,5 +1,6 @@
 import pytest
 
+from drivers.checksums import xor8
 from drivers.contract import FaultKind, Reason, TimeFix
 from drivers.devices.nmea import DRIVER, NOISE_LIMIT, Settings
 from tests.drivers.feeding import decode, faults, values
@@ -172,3 +173,32 @@ def test_a_recording_may_end_within_a_sentence():
     device = decoder()
     assert device.feed(GGA[:-4]) == []
     assert faults(device.end()) == [(FaultKind.TRUNCATED, 0)]
+
+
+def with_sum(text):
+    return f"${text}*{xor8(text.encode()):02X}\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("sentence", "quantity"),
+    [
+        ("GPGGA,202640.00,9904.1306,N,12118.8515,W,1,10,0.98,1127.7,M,-19.6,M,,", "latitude"),
+        ("GPGGA,202640.00,4404.1306,N,18118.8515,W,1,10,0.98,1127.7,M,-19.6,M,,", "longitude"),
+        ("GPRMC,202640.00,A,4404.1306,N,12118.8515,W,-1.0,181.3,130415,,,A", "speed"),
+        ("GPRMC,202640.00,A,4404.1306,N,12118.8515,W,1.0,400.0,130415,,,A", "course"),
+    ],
+)
+def test_what_cannot_be_has_no_value_although_the_sum_is_right(sentence, quantity):
+    said = values(decode(decoder, with_sum(sentence)))
+    assert [name for name, value in said.items() if value is Reason.INVALID] == [quantity]
+
+
+def test_a_receiver_that_is_no_weather_station_measures_no_wind():
+    settings = Settings(measures="position")
+    wind = with_sum("WIMWV,57.5,R,13.0,M,A")
+    assert "wind_speed" not in DRIVER.quantities(settings)
+    assert values(decode(lambda: DRIVER.make(settings), wind + GGA)) == POSITION
+    assert values(decode(lambda: DRIVER.make(Settings(measures="weather")), wind + GGA)).keys() == {
+        "wind_direction",
+        "wind_speed",
+    }

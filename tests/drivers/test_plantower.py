@@ -60,8 +60,17 @@ def test_an_error_byte_takes_all_values_away_but_a_version_none():
 
 def test_a_false_length_is_refused_although_the_sum_is_right():
     items = decode(decoder, FALSE_LENGTH_GOOD_SUM + GOOD)
-    assert faults(items) == [(FaultKind.BAD_LENGTH, 0), (FaultKind.GARBAGE, 4)]
+    assert faults(items) == [(FaultKind.BAD_LENGTH, 0)]
     assert values(items)["pm10"] == 8
+
+
+def test_what_follows_a_false_length_is_one_fault_with_it_but_endless_noise_is_told():
+    false, noise = FALSE_LENGTH_GOOD_SUM[:4], b"\0"
+    assert faults(decode(decoder, false + noise * 252 + GOOD)) == [(FaultKind.BAD_LENGTH, 0)]
+    told = [(FaultKind.BAD_LENGTH, 0), (FaultKind.GARBAGE, 256)]
+    assert faults(decode(decoder, false + noise * 253 + GOOD)) == told
+    behind = false + GOOD + noise
+    assert faults([*decode(decoder, behind + GOOD)]) == [(FaultKind.BAD_LENGTH, 0), (FaultKind.GARBAGE, 36)]
 
 
 def test_an_acknowledgement_is_neither_values_nor_a_fault():

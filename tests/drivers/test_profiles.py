@@ -245,7 +245,7 @@ def test_a_profile_that_is_wrong_is_one_error(tmp_path, text, said):
 def test_a_profile_that_is_not_there():
     with pytest.raises(reading.ProfileError, match="there is no such file"):
         reading.read("/nowhere/meter.toml")
-    with pytest.raises(reading.ProfileError, match=re.escape("'sdm121' is no profile; known: pzem004t")):
+    with pytest.raises(reading.ProfileError, match=re.escape("'sdm121' is no profile; known: fmr20, lx80")):
         reading.read("sdm121")
 
 
