@@ -12,7 +12,11 @@ put() { install -D -m 0644 "$1" "$root$2"; }
 put roadside.service /etc/systemd/system/roadside.service
 put roadside-trial.service /etc/systemd/system/roadside-trial.service
 put roadside-trial.timer /etc/systemd/system/roadside-trial.timer
+put roadside-enrol.service /etc/systemd/system/roadside-enrol.service
+put roadside-enrol.timer /etc/systemd/system/roadside-enrol.timer
 install -D -m 0755 roadside-switch "$root/opt/roadside/roadside-switch"
+install -d "$root/usr/local/bin"
+ln -sfn /opt/roadside/current/bin/roadside "$root/usr/local/bin/roadside"
 put roadside.sysusers /usr/lib/sysusers.d/roadside.conf
 put roadside.tmpfiles /usr/lib/tmpfiles.d/roadside.conf
 put 60-roadside.rules /usr/lib/udev/rules.d/60-roadside.rules

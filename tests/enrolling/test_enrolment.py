@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 
@@ -176,6 +177,17 @@ def test_a_revoked_gateway_does_not_renew(enrolled, workshop):
         renew(enrolled.current())
 
 
+def test_what_has_expired_needs_a_new_claim(workshop, tmp_path):
+    identity = identity_in(tmp_path)
+    workshop.office = replace(workshop.office, days=-0.01)
+    with workshop.serving():
+        enrol(identity, workshop.claim())
+        assert is_due(identity.current(), time.time())
+        with pytest.raises(RefusedError, match="new claim"):
+            renew(identity.current())
+        enrol(identity, workshop.claim())  # and gets it without --replaces: nobody else has the id
+
+
 def test_without_a_certificate_there_is_nothing_to_renew(workshop):
     context = ssl.create_default_context(cafile=workshop.folder / "root.pem")
     with workshop.serving(), pytest.raises(RefusedError, match="shows it"):
@@ -243,8 +255,11 @@ class answering:  # noqa: N801 - reads like a function
                 return
             try:
                 with self._context.wrap_socket(plain, server_side=True) as connection:
-                    connection.settimeout(5)
-                    self._heard.append(connection.recv(65_536))
+                    connection.settimeout(30)
+                    with connection.makefile("rb") as file:
+                        self._heard += (head := list(iter(file.readline, b"\r\n")))
+                        length = [int(line.split()[1]) for line in head if line.startswith(b"Content-Length:")]
+                        file.read(*length or [0])
                     connection.sendall(self._answer)
             except OSError:
                 plain.close()
