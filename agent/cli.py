@@ -24,6 +24,7 @@ COMMANDS = {
     "check": N_("Check a configuration without running it."),
     "status": N_("Ask the running agent how it is."),
     "doctor": N_("Find what is wrong with a gateway or its card, and mend it."),
+    "support": N_("Pack what the workshop needs to know, without secrets."),
     "watch": N_("Show live what devices measure, and the bytes on their lines."),
     "probe": N_("Find out what is at the serial ports."),
     "configure": N_("Try another configuration."),

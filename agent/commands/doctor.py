@@ -63,15 +63,15 @@ def command(root: Path, cards: tuple[Path, ...], path: Path | None, fix: bool, a
 
     with speaking("en") if as_json else nullcontext():
         try:
-            found = list(examine(_site(root, cards, path)))
+            found = list(examine(site_of(root, cards, path)))
         except NoCardError as error:
             click.echo(str(error), err=True)
             return NO_CARD
         if fix and (commands := safe(found)):
             echo([_("These commands are run now:"), *(f"  $ {one}" for one in commands)], err=as_json)
-            done = list(mend(_site(root, cards, path), commands))
+            done = list(mend(site_of(root, cards, path), commands))
             echo([*map(outcome, done), ""], err=as_json)
-            found = list(examine(_site(root, cards, path)))
+            found = list(examine(site_of(root, cards, path)))
     if as_json:
         document = {"exit_status": exit_status(found), "findings": [one.document() for one in found]}
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
@@ -80,7 +80,8 @@ def command(root: Path, cards: tuple[Path, ...], path: Path | None, fix: bool, a
     return exit_status(found)
 
 
-def _site(root: Path, cards: Sequence[Path], path: Path | None) -> Site:
+def site_of(root: Path, cards: Sequence[Path], path: Path | None) -> Site:
+    """Return what is to be looked at; raises NoCardError."""
     from agent.doctor import opening
 
     return opening.card(cards, path) if cards else opening.gateway(Paths(root, environment()), path)

@@ -51,7 +51,7 @@ def safe(findings: Iterable[Finding]) -> list[Command]:
 
 
 def mend(site: Site, commands: Iterable[Command]) -> Iterator[Mended]:
-    """Run commands, one by one."""
+    """Run commands, one by one, and have what they wrote put on the card: a boot file must not be half there."""
     for command in commands:
         try:
             done = site.run(command.argv)
@@ -60,3 +60,4 @@ def mend(site: Site, commands: Iterable[Command]) -> Iterator[Mended]:
             continue
         said = done.errors.strip() or _("exit status {status}").format(status=done.status)
         yield Mended(command, said if done.status else "")
+    site.run(("sync",))
