@@ -25,6 +25,7 @@ from hil.devices.ops243 import Ops243
 from hil.devices.plantower import Plantower
 from hil.devices.pulse_counter import PulseCounter
 from hil.devices.rain_gauge import RainGauge
+from hil.devices.recorded import Recorded
 from hil.devices.sdm120 import Sdm120
 from hil.devices.sds011 import Sds011
 from hil.devices.siren import Siren
@@ -57,6 +58,7 @@ ON_WIRES: dict[str, type[Any]] = {
     "ops243": Ops243,
     "plantower": Plantower,
     "modbus": Meter,
+    "recorded": Recorded,
     "relay_board": Board,
     "sdm120": Sdm120,
     "sds011": Sds011,

@@ -1,31 +1,19 @@
-"""Recorded bytes of real devices, played onto a wire: at the pace of a serial line, or as they once came.
-
-`python -m hil.replay FILE LINK` makes a line at LINK and plays onto it what `roadside watch --record` wrote.
-"""
+"""Recorded bytes of real devices, played onto a wire: at the pace of a serial line, or as they once came."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
+    from hil.recorded import Capture, Piece
     from hil.wires.wire import Wire
 
 BITS = 10  # of one byte on an 8N1 line
 SLICE = 0.01  # seconds; what a line carries in that time is written at once
-CAME = re.compile(r"hex ([0-9A-Fa-f ]+)# (\d+\.\d+)")  # of a recording; what was sent to the device says so behind it
-
-
-class Piece(NamedTuple):
-    """Bytes that came at once."""
-
-    at: float  # seconds since the recording began
-    data: bytes
 
 
 def from_hex(text: str) -> bytes:
@@ -67,35 +55,60 @@ async def play(wire: Wire, recordings: Iterable[bytes], *, baud: int = 9600, pau
     return total
 
 
-def load_timed(path: Path) -> list[Piece]:
-    """Return what came from a device while `roadside watch --record` listened; what was sent to it is left out."""
-    lines = map(str.rstrip, path.read_text(encoding="utf-8").splitlines())
-    return [Piece(float(found[2]), from_hex(found[1])) for line in lines if (found := CAME.fullmatch(line))]
+class Player:
+    """Plays a capture onto a wire, as the device would: what came unasked when it came, an answer when it is asked for.
+
+    A question that was asked several times gets its answers in turn, over and over. One that was never asked gets none.
+    """
+
+    def __init__(self, wire: Wire, capture: Capture, *, times: float = 1.0) -> None:
+        """Play so many times as fast as it was."""
+        self._wire = wire
+        self._times = times
+        self._unasked, self._answers = _parted(capture.pieces)
+        self._longest = max(map(len, self._answers), default=0)
+        self._heard = b""
+        self._answering: set[asyncio.Task[None]] = set()
+        self.answered = 0
+        if self._answers:
+            wire.listen(self._hear)
+
+    async def run(self) -> None:
+        """Play what came unasked, and return; answers are given as long as somebody asks."""
+        await self._play(self._unasked)
+
+    def _hear(self, data: bytes) -> None:
+        self._heard = (self._heard + data)[-self._longest :]
+        asked = next((each for each in self._answers if self._heard.endswith(each)), None)
+        if asked is None:
+            return
+        self._heard = b""
+        answers = self._answers[asked]
+        answer = answers[0]
+        answers.append(answers.pop(0))
+        self.answered += 1
+        task = asyncio.get_running_loop().create_task(self._play(answer))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _play(self, pieces: list[Piece]) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for piece in pieces:
+            await asyncio.sleep(began + piece.at / self._times - loop.time())
+            self._wire.write(piece.data)
 
 
-async def play_timed(wire: Wire, pieces: Iterable[Piece], *, times: float = 1.0) -> int:
-    """Write each piece when it came, so many times as fast; returns how many bytes there were."""
-    loop = asyncio.get_running_loop()
-    total, first = 0, None
-    began = loop.time()
+def _parted(pieces: Iterable[Piece]) -> tuple[list[Piece], dict[bytes, list[list[Piece]]]]:
+    """Return what came unasked, and by question its answers; the times are since the first of it, or the question."""
+    unasked: list[Piece] = []
+    answers: dict[bytes, list[list[Piece]]] = {}
+    into, since = unasked, None
     for piece in pieces:
-        first = piece.at if first is None else first
-        await asyncio.sleep(began + (piece.at - first) / times - loop.time())
-        wire.write(piece.data)
-        total += len(piece.data)
-    return total
-
-
-async def _main(file: Path, link: Path) -> None:
-    from hil.wires.pty import Pty
-
-    with Pty(link) as line:
-        while not line.heard:  # until somebody opens it
-            line.write(b"")
-            await asyncio.sleep(SLICE)
-        await play_timed(line, load_timed(file))
-        await asyncio.sleep(1.0)  # for whoever reads the last
-
-
-if __name__ == "__main__":
-    asyncio.run(_main(*map(Path, sys.argv[1:])))
+        if piece.sent:
+            into, since = [], piece.at
+            answers.setdefault(piece.data, []).append(into)
+            continue
+        since = piece.at if since is None else since
+        into.append(piece._replace(at=piece.at - since))
+    return unasked, answers

@@ -16,8 +16,9 @@ from agent import decoding, recording
 from agent.commands.view import Moment, Table, line, sparkline
 from agent.watching import KEPT, KEPT_BYTES, TOGETHER, Backlog
 from drivers import registry
+from hil import recorded
 from hil.cabinet import ON_WIRES
-from hil.replay import load_timed, play_timed
+from hil.replay import Player
 from hil.wires.pty import Pty
 from tests.cli.roadside import ENVIRONMENT, roadside
 from tests.drivers import recordings as harness
@@ -127,7 +128,7 @@ async def test_hil_plays_a_recording_as_it_came(tmp_path):
     file = tmp_path / "level.txt"
     async with device(tmp_path, "a02yyuw", every=0.1):
         await seen(await start(tmp_path, "a02yyuw", "--record", file))
-    pieces = load_timed(file)
+    pieces = recorded.read(file).pieces
     (one,) = recording.recordings(file.read_text())
     assert [piece.data for piece in pieces] == [piece.data for piece in one.pieces]
     loop = asyncio.get_running_loop()
@@ -140,7 +141,7 @@ async def test_hil_plays_a_recording_as_it_came(tmp_path):
             self.came.append((loop.time(), data))
 
     wire, began = Wire(), loop.time()
-    assert await play_timed(wire, pieces, times=2.0) == len(one.data)
+    await Player(wire, recorded.read(file), times=2.0).run()
     assert wire.came[-1][0] - began >= (pieces[-1].at - pieces[0].at) / 2
     assert b"".join(data for _, data in wire.came) == one.data
 
