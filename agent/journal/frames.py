@@ -1,4 +1,8 @@
-"""How records lie in a file: each framed by its length and checksum, so that damage costs that record alone."""
+"""How records lie in a file: each framed by its length and checksum, so that damage costs that record alone.
+
+Records that belong together share one frame and one checksum. Inside it they have neither, so that whoever searches a
+torn frame for the next good one does not find some of them.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,12 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 MAGIC = b"\xa7R"
 _HEADER = Struct("<2sBxII")  # magic, kind, length of the payload, CRC-32 of kind, length and payload
 _SUMMED = Struct("<BI")  # kind and length, as the checksum takes them
+_MEMBER = _SUMMED  # the same, in front of each record of a group
 LARGEST = 64 << 20  # bytes; a length beyond this is damage
 
 
@@ -25,6 +30,7 @@ class Kind(IntEnum):
     DONE = 4  # young end: numbers that uplinks have delivered, or the ledger accounts for
     KEEP = 5  # young end: one value that must survive a restart
     COMMIT = 6  # card: one commit
+    GROUP = 7  # young end: records of which all are there or none
 
 
 class Frame(NamedTuple):
@@ -46,8 +52,13 @@ def frame(kind: Kind, payload: bytes) -> bytes:
     return _HEADER.pack(MAGIC, kind, len(payload), _sum(kind, payload)) + payload
 
 
+def group(records: Iterable[Frame]) -> bytes:
+    """Return records as they are written to be read all or none."""
+    return frame(Kind.GROUP, b"".join(_MEMBER.pack(kind, len(payload)) + payload for kind, payload in records))
+
+
 def scan(data: bytes) -> Iterator[Frame | Damage]:
-    """Yield every good record of a file in order, and the stretches between them that are damaged."""
+    """Yield every good record of a file in order, those of groups too, and the stretches between that are damaged."""
     at = bad = 0
     while at < len(data):
         found = _frame_at(data, at)
@@ -57,8 +68,11 @@ def scan(data: bytes) -> Iterator[Frame | Damage]:
             continue
         if bad < at:
             yield Damage(bad, at - bad)
-        yield found
         at = bad = at + _HEADER.size + len(found.payload)
+        if found.kind == Kind.GROUP:
+            yield from _members(found.payload)
+        else:
+            yield found
     if bad < len(data):
         yield Damage(bad, len(data) - bad)
 
@@ -80,6 +94,15 @@ def _frame_at(data: bytes, at: int) -> Frame | None:
         return None
     payload = data[start : start + length]
     return Frame(kind, payload) if _sum(kind, payload) == checksum else None
+
+
+def _members(payload: bytes) -> Iterator[Frame]:
+    at = 0
+    while at + _MEMBER.size <= len(payload):
+        kind, length = _MEMBER.unpack_from(payload, at)
+        at += _MEMBER.size
+        yield Frame(kind, payload[at : at + length])
+        at += length
 
 
 def _sum(kind: int, payload: bytes) -> int:

@@ -6,7 +6,7 @@ import errno
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agent.journal.frames import Kind, frame
+from agent.journal.frames import Frame, Kind, frame, group
 from agent.journal.packing import encode_packs, weight
 from agent.journal.status import Fault
 from agent.journal.young import FILES
@@ -51,7 +51,7 @@ class Keeping:
         self._close_packs = close_packs
         self._give_up = give_up
         self._refused = refused
-        self._together: list[bytes] = []  # frames that are written as one when the outermost `with` ends
+        self._together: list[Frame] = []  # what is written as one when the outermost `with` ends
         self._depth = 0  # of those
         self._astray = {NOWHERE}  # files whose packs have to be written again: the end of them may be missing
         self._unkept_bytes = 0  # since the last try
@@ -74,11 +74,10 @@ class Keeping:
 
     def write(self, kind: Kind, payload: bytes) -> None:
         """Write a frame at once, or with the others of the `with` that is open."""
-        data = frame(kind, payload)
         if self._depth:
-            self._together.append(data)
+            self._together.append(Frame(kind, payload))
         else:
-            self._put(data)
+            self._put(frame(kind, payload))
 
     def __enter__(self) -> None:
         """Write what is written inside as one: a crash leaves all of it or nothing."""
@@ -86,13 +85,12 @@ class Keeping:
 
     def __exit__(self, *_error: object) -> None:
         self._depth -= 1
-        if not self._depth:
-            self._put_together()
-
-    def _put_together(self) -> None:
-        if self._together:
-            self._put(b"".join(self._together))
-            self._together.clear()
+        if self._depth or not self._together:
+            return
+        together, self._together = self._together, []
+        self._put(group(together) if len(together) > 1 else frame(Kind(together[0].kind), together[0].payload))
+        if self.full:
+            self.turn()
 
     def _put(self, data: bytes) -> None:
         while self._young.begun:
@@ -153,8 +151,11 @@ class Keeping:
         return True
 
     def look(self) -> None:
-        """Begin anew at once if the file that is being written has been removed; the others are for `check`."""
-        if self._young.begun and self._young.is_gone:
+        """Begin anew at once if the file that is being written has been removed; the others are for `check`.
+
+        Never in the midst of what is written as one: the snapshot of the new file would have the half of it.
+        """
+        if not self._depth and self._young.begun and self._young.is_gone:
             self._astray |= self._young.vanished()
             self._young.close()
             self.turn()
@@ -188,7 +189,6 @@ class Keeping:
 
     def _turn(self) -> None:
         self._close_packs()
-        self._put_together()  # it belongs before the snapshot that follows
         if self.begin():
             self._bring_in()
         else:

@@ -3,9 +3,9 @@
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from agent.journal.frames import MAGIC, Damage, Frame, Kind, frame, scan
+from agent.journal.frames import MAGIC, Damage, Frame, Kind, frame, group, scan
 
-kinds = st.sampled_from(list(Kind))
+kinds = st.sampled_from([kind for kind in Kind if kind is not Kind.GROUP])
 frames = st.builds(Frame, kinds.map(int), st.binary(max_size=60))
 # Noise that likes to look like a frame.
 noise = st.lists(st.binary(max_size=20) | st.just(MAGIC), max_size=3).map(b"".join)
@@ -61,6 +61,27 @@ def test_a_flipped_bit_costs_the_frame_it_is_in_alone(wanted, data):
     survivors = good(b"".join([*pieces[:hit], bytes(broken), *pieces[hit + 1 :]]))
 
     assert survivors == wanted[:hit] + wanted[hit + 1 :]
+
+
+@given(frames, st.lists(frames | st.builds(Frame, st.just(5), noise), min_size=1, max_size=5), frames)
+def test_of_a_group_all_frames_come_back_or_none_wherever_it_is_torn(before, together, after):
+    head, torn, tail = *written([before]), group(together), *written([after])
+    whole, none = [before, *together, after], [before, after]
+
+    assert list(scan(head + torn + tail)) == whole
+    for end in range(len(torn)):
+        assert good(head + torn[:end]) == [before]
+        assert good(head + torn[:end].ljust(len(torn), b"\0") + tail) == (none if any(torn[end:]) else whole)
+
+
+@given(st.lists(frames, min_size=1, max_size=5), st.data())
+def test_nor_is_any_of_it_read_when_a_bit_of_it_has_flipped(together, data):
+    broken = bytearray(group(together))
+    bit = data.draw(st.integers(0, len(broken) * 8 - 1))
+    assume(bit // 8 != 3)  # the byte that nothing uses
+    broken[bit // 8] ^= 1 << bit % 8
+
+    assert good(bytes(broken)) == []
 
 
 @settings(max_examples=200)

@@ -36,8 +36,9 @@ async def written(folder):
     journal.append(Stream.TELEMETRY, bench.readings(3))
     journal.close_packs()
     await journal.commit()
-    journal.append(Stream.TELEMETRY, bench.readings(YOUNG))
-    journal.keep("boot", bench.clock.boot)
+    with journal.together():
+        journal.append(Stream.TELEMETRY, bench.readings(YOUNG))
+        journal.keep("boot", bench.clock.boot)
     bench.let_go()
 
 
