@@ -37,6 +37,7 @@ COMMANDS = {
     "schema": N_("Print the JSON Schema of the configuration."),
     "listen": N_("Show what gateways publish."),
     "demo": N_("Run a whole cabinet on this machine."),
+    "decommission": N_("Take this gateway down for good: its readings out, its keys shredded."),
     "enrol": N_("Get this gateway's certificate; in the workshop, give certificates."),
     "bundle": N_("Make a release for gateways, and the keys that sign it."),
     "flash": N_("Make the card of a gateway, on a workstation."),
