@@ -1,24 +1,24 @@
 """A Debian with systemd as its first process, in a container: the unit, its watchdog and its sandbox are the real ones.
 
 It needs root, mmdebstrap and systemd-nspawn. The bare system is made once (a minute) and kept; it then boots within a
-second. It has a network of its own with nothing but a loopback.
+second.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hil.debian import bare, unpack, why_no_suite
+from hil.debian import why_no_suite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -27,17 +27,24 @@ BOOTS_WITHIN = 60.0  # seconds
 ENDS_WITHIN = 20.0
 SIGRTMIN = 34
 
-# A file system of control groups that is ours alone; systemd-nspawn cannot use one that others have divided.
-BOOT = """
+# Mounts that nobody else sees, and a file system of control groups that is ours alone: systemd-nspawn cannot use one
+# that others have divided.
+PRIVATE = ("unshare", "--mount", "--propagation", "private", "sh", "-c")
+GROUPS = """
 set -e
 umount -R /sys/fs/cgroup 2>/dev/null || umount -l /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
-mkdir -p "/sys/fs/cgroup/$2"
-echo $$ > "/sys/fs/cgroup/$2/cgroup.procs"
-export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
-exec systemd-nspawn --quiet --directory="$1" --machine="$2" --register=no --keep-unit --boot --console=pipe \\
-    --private-network --capability=CAP_SYSLOG --system-call-filter="syslog adjtimex clock_adjtime" --link-journal=no
 """
+BOOT = f"""{GROUPS}
+root=$1 name=$2; shift 2
+mkdir -p "/sys/fs/cgroup/$name"
+echo $$ > "/sys/fs/cgroup/$name/cgroup.procs"
+export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+exec systemd-nspawn --quiet --directory="$root" --machine="$name" --register=no --keep-unit --boot --console=pipe \\
+    --capability=CAP_SYSLOG,CAP_NET_ADMIN,CAP_BPF --system-call-filter="syslog adjtimex clock_adjtime bpf" --link-journal=no "$@"
+"""
+FORGET = f'{GROUPS}\nfind "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {{}} +'
+numbers = itertools.count(1)
 
 
 class ContainerError(Exception):
@@ -59,26 +66,33 @@ def why_not() -> str:
 
 
 class Container:
-    """One machine. Use it as a context manager: `prepare` gets its root folder before it boots."""
+    """One machine with this root folder. Use it as a context manager; inside it is on.
 
-    def __init__(self, prepare: Callable[[Path], None], archive: Path | None = None) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="roadside-container-")
-        self.root = Path(self._folder.name) / "root"
-        self.name = f"roadside-{os.getpid()}"
-        self._archive = archive
-        self._prepare = prepare
+    `view` are the words before a command that runs where the root folder is mounted. `binds` are files and folders
+    by where they are seen in the machine. Its network is its own, with nothing but a loopback, or this machine's.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        view: Sequence[str] = (),
+        binds: Mapping[str, Path] | None = None,
+        own_network: bool = True,
+    ) -> None:
+        self.root = root
+        self._view = view
+        self._options = [f"--bind={here}:{there}:norbind" for there, here in (binds or {}).items()]
+        self._options += ["--private-network"] if own_network else []
+        self._name = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
     def __enter__(self) -> Self:
-        self.root.mkdir()
         try:
-            unpack(self._archive or bare(PACKAGES), self.root)
-            self._prepare(self.root)
             self.boot()
         except BaseException:
             self.off()
-            self._folder.cleanup()
             raise
         return self
 
@@ -86,12 +100,32 @@ class Container:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.off()
-        self._folder.cleanup()
+
+    @property
+    def is_on(self) -> bool:
+        """Tell whether it has power."""
+        return self._process is not None
+
+    def seen(self, path: str) -> Path:
+        """Return where a path of the machine, which is on, is found from outside."""
+        return Path(f"/proc/{self._leader}/root") / path.lstrip("/")
 
     def boot(self) -> None:
         """Switch it on, and wait until systemd has started all that there is to start."""
+        self._name = f"roadside-{os.getpid()}-{next(numbers)}"
         self._process = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", BOOT, "sh", str(self.root), self.name],
+            [
+                "setpriv",
+                "--pdeathsig",
+                "KILL",
+                *self._view,
+                *PRIVATE,
+                BOOT,
+                "sh",
+                str(self.root),
+                self._name,
+                *self._options,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -171,6 +205,7 @@ class Container:
             if process.stderr is not None:
                 process.stderr.close()
             self._leader = 0
+            subprocess.run([*PRIVATE, FORGET, "sh", self._name], capture_output=True, check=False)
 
 
 def _name(process: int) -> str:

@@ -1,4 +1,4 @@
-"""The pytest plugin: `pytest -p hil.plugin --rig=sim|NAME|RIG.toml`, and the fixture `rig`.
+"""The pytest plugin: `pytest -p hil.plugin --rig=sim|container|vm|RIG.toml`, and the fixture `rig`.
 
 What a test needs of a rig it says by `@pytest.mark.needs("power", "gpio")`. What the rig cannot do is skipped, counted
 and told with its reason at the end. `--repeat N` runs each test so many times and tells how often it passed;
@@ -22,7 +22,7 @@ from hil.rigs.timeline import Timeline
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-BACKENDS = {"sim": "hil.rigs.sim:SimRig"}
+BACKENDS = {"sim": "hil.rigs.sim:SimRig", "container": "hil.rigs.container:ContainerRig"}
 PATIENCE = 60.0  # seconds that a test waits for what it expects
 
 _TIMELINE = pytest.StashKey[Timeline]()
@@ -39,6 +39,8 @@ class Bench:
             raise RigError(f"{path}: a rig of kind {kind!r} is not there yet; there are: {', '.join(BACKENDS)}")
         module, _, name = BACKENDS[kind].partition(":")
         self.kind: type[Rig] = getattr(import_module(module), name)
+        if reason := self.kind.why_not():
+            raise RigError(f"{path}: there can be no such rig here: {reason}")
         self.lacks: Mapping[Capability, str] = self.kind.lacks(self.description)
 
 

@@ -230,6 +230,11 @@ class Rig(abc.ABC):
         self.gateway = description.rig.gateway
 
     @classmethod
+    def why_not(cls) -> str:
+        """Return why there can be no such rig on this machine; empty if there can."""
+        return ""
+
+    @classmethod
     @abc.abstractmethod
     def lacks(cls, description: Description) -> Mapping[Capability, str]:
         """Return what such a rig cannot do on this machine, with the reason that a person is told."""

@@ -25,14 +25,15 @@ class Gateway(_Table):
 
     kind: Kind = "sim"
     gateway: str = "rig-0001"
+    cabinet: str = ""  # a file beside this one that has the `[devices]`, so that rigs can share them
     cannot: dict[Capability, str] = {}  # with the reason, which is printed with the tests that are skipped for it
 
 
 class Program(_Table):
     """`[agent]`: how the agent is started, and what it promises.
 
-    In `command`, `after` and `settings`, {python}, {here} (the description's folder), {root}, {gateway}, {broker} (an
-    mqtt URL), {host} and {port} are filled in.
+    In `command`, `after`, `settings` and the values of `files`, {python}, {here} (the description's folder), {root},
+    {gateway}, {broker} (an mqtt URL), {host} and {port} are filled in.
     """
 
     command: Annotated[list[str], Field(min_length=1)]
@@ -40,6 +41,9 @@ class Program(_Table):
     settings: dict[str, str] = {}  # given at each start; those of a test's marker `settings` are added
     after: list[str] = []  # run when the agent has died, as ExecStopPost= is
     environment: dict[str, str] = {}
+    unit: str = ""  # the service it is where there is a real systemd; `command` then stands in for its ExecStart=
+    install: str = "hil.install:install"  # MODULE:FUNCTION that puts it below the root folder of such a machine
+    files: dict[str, str] = {}  # by their path there, which file of this machine is put in place
     notifies: bool = True  # says READY=1 and WATCHDOG=1 to its service manager (sd_notify(3))
     watchdog: Seconds = 4.0
     stops_within: Seconds = 5.0
@@ -59,6 +63,11 @@ class Description(_Table):
     agent: Program
     devices: dict[str, dict[str, Any]] = {}
     path: Path
+
+    @property
+    def plan(self) -> Path:
+        """The file that says what hangs where."""
+        return self.path.with_name(self.rig.cabinet) if self.rig.cabinet else self.path
 
     @model_validator(mode="after")
     def _known(self) -> Description:
@@ -87,14 +96,13 @@ def _check_device(name: str, entry: dict[str, Any]) -> None:
 
 def read(path: Path) -> Description:
     """Read a description; raises RigError, whose message has a line `FILE:LINE: what` for each mistake."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RigError(f"{path}: {error.strerror}: --rig takes a name of the project's rigs, or such a file") from error
-    try:
-        fields = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RigError(f"{path}: {error}") from error
+    text, fields = _parsed(path, "--rig takes a name of the project's rigs, or such a file")
+    texts = {path: text}
+    plan = path
+    if isinstance(fields.get("rig"), dict) and isinstance(fields["rig"].get("cabinet"), str):
+        plan = path.with_name(fields["rig"]["cabinet"])
+        texts[plan], shared = _parsed(plan, "rig.cabinet names the file that has the devices")
+        fields["devices"] = shared.get("devices", {})
     try:
         return Description.model_validate({**fields, "path": path})
     except ValidationError as error:
@@ -103,8 +111,19 @@ def read(path: Path) -> Description:
             cause = mistake.get("ctx", {}).get("error")
             where = cause.where if isinstance(cause, _DeviceError) else tuple(map(str, mistake["loc"]))
             what = str(cause) if isinstance(cause, _DeviceError) else mistake["msg"]
-            lines.append(f"{path}:{line_of(text, where)}: {'.'.join(where)}: {what}")
+            file = plan if where[:1] == ("devices",) else path
+            lines.append(f"{file}:{line_of(texts[file], where)}: {'.'.join(where)}: {what}")
         raise RigError("\n".join(lines)) from None
+
+
+def _parsed(path: Path, hint: str) -> tuple[str, dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+    except OSError as error:
+        raise RigError(f"{path}: {error.strerror}: {hint}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise RigError(f"{path}: {error}") from error
 
 
 def line_of(text: str, where: tuple[str, ...]) -> int:

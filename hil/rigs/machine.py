@@ -19,11 +19,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hil.rigs.base import RigError
+from hil.rigs.base import Part, RigError, step
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
+
+    from hil.rigs.timeline import Timeline
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 CARD_SIZE = "4m"
@@ -135,11 +137,11 @@ class Machine:
             self._add_to_clocks(1, -time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW))
             boot = self._root / "boot_id"
             boot.write_text(f"{uuid.uuid4()}\n", encoding="ascii")
-            await self._run("mount", "--bind", str(boot), BOOT_ID)
+            await self.run("mount", "--bind", str(boot), BOOT_ID)
 
     async def card_takes_writes(self, *, yes: bool) -> None:
         """Mount the card anew, read-only or not; raises RigError while somebody writes on it."""
-        await self._run("mount", "-o", f"remount,{'rw' if yes else 'ro'}", str(self._card))
+        await self.run("mount", "-o", f"remount,{'rw' if yes else 'ro'}", str(self._card))
 
     def fill_card(self) -> None:
         """Leave no byte free on the card."""
@@ -158,13 +160,42 @@ class Machine:
 
     async def _mount(self, *options: str | Path | None) -> None:
         if None not in options:
-            await self._run("mount", *map(str, options))
+            await self.run("mount", *map(str, options))
 
-    async def _run(self, *command: str) -> None:
+    async def run(self, *command: str) -> None:
+        """Run a command in this view; raises RigError."""
         process = await asyncio.create_subprocess_exec(*self.inside(*command), stderr=subprocess.PIPE)
         _, said = await process.communicate()
         if process.returncode:
             raise RigError(f"{' '.join(command)}: {said.decode().strip()}")
+
+
+class Card(Part):
+    """The small disk that is the card."""
+
+    def __init__(self, machine: Machine, timeline: Timeline) -> None:
+        super().__init__("disk", timeline)
+        self._machine = machine
+
+    @step
+    async def fill(self) -> None:
+        """Fill it up."""
+        self._machine.fill_card()
+
+    @step
+    async def empty(self) -> None:
+        """Take away what filled it."""
+        self._machine.empty_card()
+
+    @step
+    async def read_only(self) -> None:
+        """Let it take no more writes."""
+        await self._machine.card_takes_writes(yes=False)
+
+    @step
+    async def writable(self) -> None:
+        """Let it take writes again."""
+        await self._machine.card_takes_writes(yes=True)
 
 
 def _write_all(descriptor: int, size: int) -> None:

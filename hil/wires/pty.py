@@ -70,6 +70,7 @@ class Pty:
             return
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
+        os.fchmod(self._slave, 0o666)  # the agent may be another user
         fcntl.ioctl(self._master, termios.TIOCPKT, array.array("i", [1]))
         os.set_blocking(self._master, False)
         self.link.parent.mkdir(parents=True, exist_ok=True)

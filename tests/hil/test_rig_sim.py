@@ -22,7 +22,7 @@ class SimBed:
     def __init__(self, rig):
         self.rig = rig
 
-    def pid(self):
+    def process(self):
         return self.rig.manager.process.pid
 
     async def connects(self):

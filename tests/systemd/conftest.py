@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hil.container import PACKAGES, Container, why_not
-from hil.debian import DebianError, bare
+from hil.debian import DebianError, bare, unpack
 from tests.systemd.installing import install
 
 if TYPE_CHECKING:
@@ -23,5 +25,10 @@ def machine() -> Iterator[Container]:
         archive = bare(PACKAGES)
     except DebianError as error:
         pytest.skip(f"no bare Debian to be had: {error}")
-    with Container(install, archive) as machine:
-        yield machine
+    with tempfile.TemporaryDirectory(prefix="roadside-container-") as folder:
+        root = Path(folder) / "root"
+        root.mkdir()
+        unpack(archive, root)
+        install(root)
+        with Container(root) as machine:
+            yield machine
