@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from agent import logs, outputs, proof, resend, senml
+from agent import logs, outputs, proof, resend
 from agent.backoff import Backoff
 from agent.commanding.maintenance import KEPT, Maintenance
 from agent.control import ControlError
@@ -19,47 +17,27 @@ from agent.i18n import _
 from agent.journal.journal import Journal
 from agent.memories import read_anchors, read_boots
 from agent.proof import Proof
+from agent.publishing import Publishing
 from agent.readings import Stream
-from agent.sampler.listen import listen
 from agent.sampler.pipeline import Pipeline
-from agent.sampler.poll import Bus, ask_once, poll
 from agent.sampler.quarantine import Quarantine, guarded
-from agent.sampler.sharing import SharedPorts
 from agent.sampler.supervise import supervise
+from agent.sampling import Sampling
 from agent.timekeeper import Timekeeper
-from agent.uplink.publisher import Publisher
-from agent.uplink.route import Backup
 from agent.withheld import Withheld
-from drivers.contract import (
-    BusOutputDriver,
-    GatewayDriver,
-    GatewayView,
-    InputDriver,
-    ListeningDriver,
-    OutputDriver,
-    PollingDriver,
-    RangingDriver,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from agent.commanding.commander import Commander
     from agent.commanding.verbs import Reloading
-    from agent.config.model import Config, Device, Uplink
+    from agent.config.model import Config, Device
     from agent.control import Answers, Verb
-    from agent.journal.pack import Outbox, Pack
-    from agent.sampler.output import Sounding
-    from agent.selection import Selection
     from agent.uplink.broker import Incoming
-    from agent.uplink.budget import Budget
-    from agent.uplink.publisher import Presence
     from agent.world import World
-    from drivers.contract import LinkCounts, SerialLine
 
 CLOCK_EVERY = 5.0  # seconds between two looks at the wall clock
 BOOTS_EVERY = 60.0  # seconds between two notes of how long a boot has run that cannot be dated yet
-PROBE = "-probe"  # after the client id, where a connection is to show no more than that the first broker holds it
 LEDGER_EVERY = 60.0  # seconds between two statements of what was withheld
 HEALTH_EVERY = 60.0  # seconds between two health documents while nothing changes
 HEALTH_LOOK = 1.0  # seconds after which a change of any state is published
@@ -93,12 +71,7 @@ class Agent:
         self._withheld = Withheld()
         self._gnss = Gnss(dates=config.clock.gnss == "source")
         self._timekeeper = Timekeeper(self._clock, self._gnss)
-        self._ports = SharedPorts(world.serial, self._clock)
-        self._buses: dict[str, Bus] = {}
-        self._soundings: dict[str, Sounding] = {}
-        self._polls: dict[str, Callable[[], Awaitable[None]]] = {}
         self._securing: asyncio.Task[bool] | None = None
-        self._started = self._clock.boottime()
         self._proven: Proof | None = None
         self._journal = Journal(
             young=world.young,
@@ -112,9 +85,12 @@ class Agent:
         )
         self._quarantine = Quarantine(config.devices)
         self._recall()
-        self._selections = {name: _selection(uplink) for name, uplink in config.uplinks.items() if uplink.filtered}
         self._pipelines = {name: self._pipeline(device) for name, device in config.devices.items()}
-        self._publishers = {name: self._publisher(uplink) for name, uplink in config.uplinks.items()}
+        self._publishing = Publishing(
+            config, world, self._journal, self._timekeeper, version=version, take_up=self._take_up
+        )
+        self._publishers = self._publishing.publishers
+        self._sampling = Sampling(config, world, self._pipelines, utc=self._timekeeper.utc, link=self._publishing.link)
         self._maintenance = Maintenance(self._pipelines, self._journal, self._clock)
         self._reloading = reloading
         self._health = Health(
@@ -175,151 +151,6 @@ class Agent:
             on_time=self._gnss.take,
         )
 
-    def _publisher(self, uplink: Uplink) -> Publisher:
-        first, *second = uplink.brokers
-        return Publisher(
-            uplink,
-            self._config.gateway.id,
-            self._outbox(uplink),
-            self._world.broker(first),
-            backup=self._backup(first, second[0]) if second else None,
-            budget=self._budget(uplink),
-            encode=self._encoder(uplink),
-            status=self._status,
-            random=self._random,
-            log=logs.get("uplink"),
-        )
-
-    def _outbox(self, uplink: Uplink) -> Outbox:
-        outbox = self._journal.outbox(uplink.id)
-        selection = self._selections.get(uplink.id)
-        if selection is None:
-            return outbox
-        from agent.uplink.filtering import FilteredOutbox
-
-        name = f"left_out/{uplink.id}"
-        filtered = FilteredOutbox(outbox, selection, self._clock, keep=partial(self._journal.keep, name))
-        self._take_up(name, filtered.recall)
-        return filtered
-
-    def _budget(self, uplink: Uplink) -> Budget | None:
-        if uplink.daily_budget is None:
-            return None
-        from agent.uplink.budget import Budget
-
-        name = f"budget/{uplink.id}"
-        keep = partial(self._journal.keep, name)
-        budget = Budget(uplink.daily_budget, uplink.alarm_reserve, self._clock, utc=self._utc, keep=keep)
-        self._take_up(name, budget.recall)
-        return budget
-
-    def _utc(self) -> int | None:
-        dated = self._timekeeper.date(self._clock.boot, self._clock.boottime())
-        return None if dated is None else dated.utc
-
-    def _backup(self, first: Uplink, second: Uplink) -> Backup:
-        probing = replace(first, client_id=first.client_id + PROBE)
-        return Backup(self._world.broker(second), self._world.broker(probing))
-
-    def _status(self, presence: Presence) -> bytes:
-        """Return the retained status: what the city sees first of a gateway."""
-        status: dict[str, Any] = {"state": presence.value, "version": self._version, "boot": self._clock.boot}
-        dated = self._timekeeper.date(self._clock.boot, self._clock.boottime())
-        if dated is not None:
-            status |= {"since": round(dated.utc / 1e9, 3), "uncertainty": float(f"{dated.uncertainty:.3g}")}
-        return json.dumps(status, separators=(",", ":")).encode()
-
-    def _encoder(self, uplink: Uplink) -> Callable[[Pack], bytes | None]:
-        """Return what makes a payload of a pack, or None while it is held back until it can be dated."""
-        hold = round(self._config.journal.hold_undated * 1e9)
-        compress = uplink.compression == "deflate"
-
-        def encode(pack: Pack) -> bytes | None:
-            dated = self._timekeeper.date(pack.boot, pack.base)
-            now = self._clock.boottime()
-            # Once this boot is dated, an earlier one that is not by now will never be.
-            may_be_dated = dated is None and self._timekeeper.date(self._clock.boot, now) is None
-            if may_be_dated and pack.stream is Stream.TELEMETRY and now < self._started + hold:
-                return None
-            not_before = self._timekeeper.not_before(pack.boot, pack.base) if dated is None else None
-            return senml.payload(
-                pack, self._config.gateway.id, dated, not_before=not_before, compress=compress, uplink=uplink.id
-            )
-
-        return encode
-
-    # --- samplers --------------------------------------------------------------------------------------------------
-
-    def _samplers(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """Return, by device, the work that its supervisor keeps going."""
-        return {
-            name: guarded(self._sampler(pipeline), pipeline, self._quarantine, self._clock, self._world.crumb)
-            for name, pipeline in self._pipelines.items()
-        }
-
-    def _sampler(self, pipeline: Pipeline) -> Callable[[], Awaitable[None]]:
-        device = pipeline.device
-        match device.driver:
-            case ListeningDriver() as driver:
-                path, line = self._port_of(device)
-                return partial(listen, pipeline, driver, path, line, self._ports, self._clock)
-            case PollingDriver() as driver:
-                bus = self._bus(device)
-                self._polls[device.id] = partial(ask_once, pipeline, driver, bus)
-                return partial(poll, pipeline, driver, bus, device.every or driver.every, self._clock)
-            case InputDriver() as driver:
-                from agent.sampler.edges import watch
-
-                return partial(watch, pipeline, driver, self._world.gpio(), self._clock, self._utc)
-            case RangingDriver() as driver:
-                from agent.sampler.ranging import measure
-
-                every = device.every or driver.every
-                return partial(measure, pipeline, driver, self._world.gpio(), every, self._clock)
-            case OutputDriver() as driver:
-                from agent.sampler.output import drive
-
-                return partial(drive, pipeline, driver, self._sounding(device), self._world.gpio(), self._clock)
-            case BusOutputDriver() as driver:
-                from agent.sampler.switch import follow
-
-                every = device.every or driver.every
-                sounding = self._sounding(device)
-                return partial(follow, pipeline, driver, sounding, self._bus(device), every, self._clock)
-            case GatewayDriver() as driver:
-                from agent.sampler.gauge import observe
-
-                view = GatewayView(self._world.files, self._link)
-                return partial(observe, pipeline, driver, device.every or driver.every, view, self._clock)
-            case _:
-                message = f"{device.driver.name} is of no kind that can be sampled"
-                raise TypeError(message)
-
-    def _link(self, uplink: str | None) -> LinkCounts:
-        """Return how an uplink is doing; the first one unless named."""
-        return self._publishers[next(iter(self._publishers)) if uplink is None else uplink].link()
-
-    def _bus(self, device: Device) -> Bus:
-        path, line = self._port_of(device)
-        if path not in self._buses:
-            self._buses[path] = Bus(self._ports, path, line, self._clock)
-        return self._buses[path]
-
-    def _sounding(self, device: Device) -> Sounding:
-        from agent.sampler.output import Sounding
-
-        sounding = self._soundings[device.id] = Sounding()
-        for name in device.sounds_for:
-            self._pipelines[name].on_alarm.append(sounding.hear)
-        return sounding
-
-    def _note_outputs(self) -> None:
-        """Write down what is about to be driven, for `roadside safe` when we are dead."""
-        try:
-            outputs.note(self._world.young, self._config.devices.values(), self._port_of)
-        except OSError as error:
-            self._log.error("outputs_not_noted", detail=str(error))
-
     # --- commands --------------------------------------------------------------------------------------------------
 
     async def _obey(self, commanded: asyncio.Future[Commander]) -> None:
@@ -342,8 +173,8 @@ class Agent:
             config=self._config,
             version=self._version,
             pipelines=self._pipelines,
-            soundings=self._soundings,
-            polls=self._polls,
+            soundings=self._sampling.soundings,
+            polls=self._sampling.polls,
             maintenance=self._maintenance,
             health=self._health.document,
             publish_health=self._publish_health_now,
@@ -355,7 +186,7 @@ class Agent:
             verbs.table(),
             Memory(self._journal.keep, self._journal.kept),
             verifier=Verifier(self._config.gateway.id, rules.keys) if rules.require_signature else None,
-            now=lambda: self._timekeeper.date(self._clock.boot, self._clock.boottime()),
+            now=self._timekeeper.now,
             secure=self._secure,
             answers_on=lambda name, topic: self._publishers[name].answers_on(topic),
             answer=lambda name, payload, reply: self._publishers[name].answer(payload, reply.topic, reply.correlation),
@@ -373,8 +204,8 @@ class Agent:
         text, minutes = request.get("toml"), request.get("minutes")
         if self._reloading is None or not isinstance(text, str) or not isinstance(minutes, int | float):
             raise ControlError(_("this agent does not understand that"))
-        offline = not any(publisher.online for publisher in self._publishers.values())
         try:
+            offline = not self._publishing.online
             return {"problems": await self._reloading.configure(text, minutes, offline=offline)}
         except OSError as error:
             raise ControlError(_("the card does not take it: {error}").format(error=error)) from None
@@ -385,25 +216,19 @@ class Agent:
         """Tell what devices measure, as it comes."""
         from agent.watching import watch  # nobody does most of the time, as with the two below
 
-        return watch(request, self._pipelines, self._ports, self._port_of, self._clock)
+        return watch(request, self._pipelines, self._sampling.ports, self._sampling.port_of, self._clock)
 
     def _tell_ports(self, _request: dict[str, Any]) -> dict[str, Any]:
         """Tell which devices are on which serial ports."""
         from agent.lending import on_ports
 
-        return {"ports": on_ports(self._config.devices, self._port_of)}
+        return {"ports": on_ports(self._config.devices, self._sampling.port_of)}
 
     def _borrow(self, request: dict[str, Any]) -> Answers:
         """Lend a serial port."""
         from agent.lending import borrow
 
-        return borrow(request, self._config.devices, self._port_of, self._ports)
-
-    def _port_of(self, device: Device) -> tuple[str, SerialLine]:
-        port = device.port or self._config.ports[device.bus or ""]
-        if not isinstance(device.driver, ListeningDriver | PollingDriver | BusOutputDriver):
-            raise TypeError(f"{device.driver.name} is on no serial line")
-        return port.path, port.line or device.driver.line
+        return borrow(request, self._config.devices, self._sampling.port_of, self._sampling.ports)
 
     # --- life ------------------------------------------------------------------------------------------------------
 
@@ -450,7 +275,7 @@ class Agent:
                 group.create_task(self._keep_going(f"uplink {name}", publisher.run), name=f"uplink {name}")
                 for name, publisher in self._publishers.items()
             ]
-            self._publish_about()
+            self._publishing.publish_about()
             self._manager.notify("READY=1", f"STATUS={self._health.line()}")
             self._log.info("started", gateway=self._config.gateway.id, version=self._version)
             await stop.wait()
@@ -459,8 +284,7 @@ class Agent:
             self._maintenance.stop()
             for pipeline in self._pipelines.values():
                 pipeline.stop()
-            for bus in self._buses.values():
-                bus.close()
+            self._sampling.close()
             self._state_withheld_now()
             self._journal.close_packs()
             await self._end(publishers, GOODBYE_WITHIN)
@@ -468,6 +292,20 @@ class Agent:
             await self._journal.close(COMMIT_WITHIN)
             self._world.close()
             self._log.info("stopped")
+
+    def _samplers(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Return, by device, the work that its supervisor keeps going, with what finds out who holds up the loop."""
+        return {
+            name: guarded(work, self._pipelines[name], self._quarantine, self._clock, self._world.crumb)
+            for name, work in self._sampling.work().items()
+        }
+
+    def _note_outputs(self) -> None:
+        """Write down what is about to be driven, for `roadside safe` when we are dead."""
+        try:
+            outputs.note(self._world.young, self._config.devices.values(), self._sampling.port_of)
+        except OSError as error:
+            self._log.error("outputs_not_noted", detail=str(error))
 
     async def _keep_going(self, name: str, work: Callable[[], Awaitable[None]]) -> NoReturn:
         """Do the work for ever: a fault of ours in one part is told, and must not take the others with it."""
@@ -501,12 +339,12 @@ class Agent:
                     earlier = anchor.boot if anchor.boot != self._clock.boot else None
                     self._log.info("clock_anchored", source=anchor.source, uncertainty=anchor.uncertainty, boot=earlier)
             now = self._clock.boottime()
-            is_dated = self._timekeeper.date(self._clock.boot, now) is not None
-            if anchors or (not is_dated and now - kept_at >= BOOTS_EVERY * 1e9):  # else the next anchor tells
+            if anchors or (
+                self._timekeeper.now() is None and now - kept_at >= BOOTS_EVERY * 1e9
+            ):  # else the next anchor tells
                 kept_at = now
                 self._journal.keep("boots", self._timekeeper.boots())
-            for publisher in self._publishers.values():
-                publisher.poke()  # what was held back may be datable now, or held for long enough
+            self._publishing.poke()
             await asyncio.sleep(CLOCK_EVERY)
 
     async def _state_withheld(self) -> None:
@@ -542,7 +380,7 @@ class Agent:
             sampled=any(pipeline.latest for pipeline in self._pipelines.values()),
             stored=self._journal.has_stored,
             delivered=self._journal.has_delivered,
-            online=any(publisher.online for publisher in self._publishers.values()),
+            online=self._publishing.online,
         )
         if now != self._proven:
             self._proven = now
@@ -552,32 +390,7 @@ class Agent:
                 self._log.error("proof_not_written", detail=str(error))
 
     def _publish_health_now(self) -> None:
-        self._publish("health", self._health.document(), retain=False)
-
-    def _publish_about(self) -> None:
-        gateway = self._config.gateway
-        about: dict[str, Any] = {"gateway": gateway.id, "version": self._version, "devices": {}}
-        if gateway.label is not None:
-            about["label"] = {"en": gateway.label.en, "th": gateway.label.th}
-        if gateway.latitude is not None:
-            about["latitude"], about["longitude"] = gateway.latitude, gateway.longitude
-        for name, device in self._config.devices.items():
-            about["devices"][name] = {
-                "driver": device.driver.name,
-                "model": device.driver.title,
-                "quantities": dict(device.driver.quantities(device.settings)),
-                "silent_after": device.silent_after,
-            }
-            if device.label is not None:
-                about["devices"][name]["label"] = {"en": device.label.en, "th": device.label.th}
-        self._publish("about", about, retain=True)
-
-    def _publish(self, topic: str, document: Mapping[str, Any], *, retain: bool) -> None:
-        whole = _encoded(document)
-        for name, publisher in self._publishers.items():
-            selection = self._selections.get(name)
-            payload = whole if selection is None else _part(name, selection, document)
-            publisher.publish_document(topic, payload, retain=retain)
+        self._publishing.publish("health", self._health.document(), retain=False)
 
     async def _feed_watchdog(self) -> None:
         """Tell systemd that the loop turns and that each device's silence would be noticed.
@@ -592,19 +405,3 @@ class Agent:
                 self._log.error("refinement_overdue", devices=",".join(late))
             else:
                 self._manager.notify("WATCHDOG=1")
-
-
-def _part(uplink: str, selection: Selection, document: Mapping[str, Any]) -> bytes:
-    from agent.disclosure import part_for
-
-    return _encoded(part_for(uplink, selection, document))
-
-
-def _selection(uplink: Uplink) -> Selection:
-    from agent.selection import Selection  # few gateways have one
-
-    return Selection(uplink)
-
-
-def _encoded(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

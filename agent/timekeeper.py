@@ -190,6 +190,15 @@ class Timekeeper:
         """Return the UTC of an instant by the anchors of its boot, or None if that boot has none."""
         return date_by(self._anchors.get(boot, ()), at)
 
+    def now(self) -> Dated | None:
+        """Return the UTC of this moment, or None as long as this boot has no anchor."""
+        return self.date(self._clock.boot, self._clock.boottime())
+
+    def utc(self) -> int | None:
+        """Return the UTC of this moment in nanoseconds without its uncertainty, or None."""
+        dated = self.now()
+        return None if dated is None else dated.utc
+
     def not_before(self, boot: str, at: int) -> int | None:
         """Return a UTC (ns) that an instant is later than, by what is known of the boots before; None if nothing is."""
         floor: int | None = None

@@ -136,7 +136,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an anchor is good for nothing once the time server is gone",
-        "agent/app.py",
+        "agent/publishing.py",
         "            dated = self._timekeeper.date(pack.boot, pack.base)\n",
         "            dated = self._timekeeper.date(pack.boot, pack.base) if self._clock.synchronised() else None\n",
         ("test_clock.py::test_the_time_server_is_gone_and_readings_are_dated_on",),
