@@ -22,6 +22,9 @@ has_mosquitto() { command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ];
 if [ "$purpose" = test ] || [ "$purpose" = vm ]; then
     has_mosquitto || missing="$missing mosquitto"
     command -v strace >/dev/null || missing="$missing strace"
+    command -v mcopy >/dev/null || missing="$missing mtools" # these judge the cards that are made
+    [ -x /usr/sbin/fsck.vfat ] || missing="$missing dosfstools"
+    [ -x /usr/sbin/mke2fs ] || missing="$missing e2fsprogs"
     if [ "$(id -u)" = 0 ]; then # only root can boot the container that the units are tested in
         command -v mmdebstrap >/dev/null || missing="$missing mmdebstrap"
         command -v systemd-nspawn >/dev/null || missing="$missing systemd-container"

@@ -1,0 +1,114 @@
+"""Images as Raspberry Pi OS has them, but small, made by the system's own tools without root; and releases for them."""
+
+import shutil
+import struct
+import subprocess
+
+from agent.flashing.card import UNITS
+from agent.updating import bundle
+from agent.updating.archive import TARGETS, pack
+from agent.updating.targets import TARGETS as MACHINES
+from tests.updating import releases
+
+MIB = 1 << 20
+BOOT_AT, BOOT_SIZE, ROOT_SIZE = 4 * MIB, 36 * MIB, 2 * MIB
+CMDLINE = "console=serial0,115200 console=tty1 root=PARTUUID=fb33757d-02 rootfstype=ext4 fsck.repair=yes rootwait\n"
+CONFIG = "# For more options see http://rptl.io/configtxt\ndtparam=audio=on\n\n[all]\n"
+CLOUD_INIT = ("user-data", "meta-data", "network-config")
+CONFIGURATION = """\
+[gateway]
+id = "pkt-0042"
+label = { en = "Karon Beach, lifeguard tower 3", th = "หาดกะรน หอไลฟ์การ์ด 3" }
+
+[uplinks.city]
+url = "mqtt://127.0.0.1:1883"
+
+[devices.air-1]
+driver = "plantower"
+port = "/dev/ttyAMA0"
+"""
+
+
+def why_no_tools():
+    """Return what is missing to make and judge images; empty if nothing is."""
+    needed = ("mkfs.vfat", "fsck.vfat", "mcopy", "mke2fs", "e2fsck")
+    return ", ".join(name for name in needed if shutil.which(name, path="/usr/bin:/usr/sbin:/sbin:/bin") is None)
+
+
+def run(*command, check=True):
+    """Run a tool; returns what it said."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/usr/sbin"})
+    assert not check or not done.returncode, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def image(folder, generation="bookworm", architecture="aarch64"):
+    """Make an image: a partition table, a boot partition and a root partition."""
+    boot, root = folder / "boot", folder / "root"
+    boot.mkdir(parents=True)
+    (boot / "config.txt").write_text(CONFIG)
+    (boot / "cmdline.txt").write_text(CMDLINE)
+    for name in ("kernel8.img", "issue.txt", *(("kernel7l.img",) if architecture == "armv7l" else ())):
+        (boot / name).write_text(name)
+    for name in CLOUD_INIT if generation == "trixie" else ():
+        (boot / name).write_text("# of the image\n")
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/os-release").write_text(f"VERSION_CODENAME={generation}\n")
+    path = folder / f"{generation}.img"
+    with path.open("wb") as file:
+        file.write(table())
+        file.truncate(BOOT_AT + BOOT_SIZE + ROOT_SIZE)
+    part = folder / "part"
+    with part.open("wb") as file:
+        file.truncate(BOOT_SIZE)
+    run("mkfs.vfat", "-F", "32", "-n", "BOOTFS", str(part))
+    run("mcopy", "-i", str(part), *sorted(map(str, boot.iterdir())), "::/")
+    inject(path, part, BOOT_AT)
+    run("mke2fs", "-q", "-t", "ext4", "-d", str(root), str(part.with_name("ext4")), f"{ROOT_SIZE // 1024}k")
+    inject(path, part.with_name("ext4"), BOOT_AT + BOOT_SIZE)
+    return path
+
+
+def table():
+    """Return a first sector that names both partitions."""
+    entries = [(0x0C, BOOT_AT, BOOT_SIZE), (0x83, BOOT_AT + BOOT_SIZE, ROOT_SIZE)]
+    packed = b"".join(struct.pack("<4xB3xII", kind, at // 512, size // 512) for kind, at, size in entries)
+    return bytes(446) + packed.ljust(64, b"\0") + b"\x55\xaa"
+
+
+def inject(path, part, offset):
+    """Put a file into another one, and remove it."""
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(part.read_bytes())
+    part.unlink()
+
+
+def judged(path):
+    """Return what fsck.vfat and e2fsck object to in the partitions of a card."""
+    folder = path.parent
+    boot, root = folder / "judged.fat", folder / "judged.ext4"
+    with path.open("rb") as file:
+        file.seek(BOOT_AT)
+        boot.write_bytes(file.read(BOOT_SIZE))
+        root.write_bytes(file.read(ROOT_SIZE))
+    run("e2fsck", "-f", "-n", str(root))
+    said = run("fsck.vfat", "-n", str(boot))  # it ends with 1 for whatever it would change
+    boot.unlink()
+    root.unlink()
+    return said
+
+
+def taken_out(path, folder):
+    """Take all files out of the boot partition, by mtools."""
+    folder.mkdir(parents=True, exist_ok=True)
+    run("mcopy", "-s", "-n", "-i", f"{path}@@{BOOT_AT}", "::/*", str(folder))
+    return folder
+
+
+def release(path, machine="bookworm-aarch64", version="1.1", more=None):
+    """Make a release that is not signed, of wheels that hold next to nothing."""
+    targets = releases.targets(version, MACHINES[machine], more)
+    assert set(UNITS) <= {name.removeprefix(bundle.UNITS) for name in targets}
+    path.write_bytes(pack({TARGETS + name: data for name, data in targets.items()}, releases.SIGNED))
+    return path
