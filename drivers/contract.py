@@ -291,6 +291,15 @@ class Wire(NamedTuple):
     note: str = ""
 
 
+class Trial(NamedTuple):
+    """What shows that a mounted device works: somebody does something to it, and a quantity follows."""
+
+    text: str  # what to do, for a technician; in N_
+    quantity: str
+    by: float = 0.0  # how far the value has to move, in the quantity's unit; 0: any value tells; a state has to change
+    within: float = 60.0  # seconds
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
     """One row of what Roadside can read: use one of the subclasses."""
@@ -307,6 +316,7 @@ class Driver:
     faults: Sequence[FaultKind] = ()  # what may be wrong with what comes in
     wiring: Sequence[Wire] = ()
     notes: Sequence[str] = ()  # what a technician must know: voltages, settings in the device, what it cannot tell
+    trial: Callable[[Any], Trial | None] | None = None  # settings -> how to try it; None: drivers/trials.py knows
     source: str = ""  # datasheet and section the numbers come from
     profile: object = None  # what a driver was made of that is data and no code: a drivers.modbus.profile.Profile
 

@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal
 
-from drivers.contract import N_, Help, InputDriver, Item, Measurement, Wire
+from drivers.contract import N_, Help, InputDriver, Item, Measurement, Trial, Wire
 from drivers.debounce import Debounce, Level
 from drivers.quantities import unit
 from drivers.settings import Active, Hold, Pin, Pull, Report
 from drivers.wiring import GND, PIN
 
 MEASURES = ("pressed", "open", "tampered", "mains_failed")
+TRIALS = {
+    "pressed": N_("Press the button, and let it go"),
+    "open": N_("Open the door, and close it"),
+    "tampered": N_("Open the cover, and close it"),
+    "mains_failed": N_("Switch the mains off at the breaker, and on again"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +99,7 @@ DRIVER = InputDriver(
     event=True,
     alarms=MEASURES,
     tested_on=lambda settings: settings.tested_on,
+    trial=lambda settings: Trial(TRIALS[settings.measures], settings.measures),
     wiring=(
         Wire(N_("one side of the contact"), PIN),
         Wire(N_("the other side"), GND),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from drivers.contract import N_, Fault, FaultKind, Help, InputDriver, Interval, Item, Measurement, Reason, Wire
+from drivers.contract import N_, Fault, FaultKind, Help, InputDriver, Interval, Item, Measurement, Reason, Trial, Wire
 from drivers.pulses import Contact, Event, What
 from drivers.quantities import QUANTITIES, unit
 from drivers.settings import Active, Hold, Pin, Pull, Report
@@ -119,6 +119,12 @@ class PulseCounter:
         return Measurement(self._settings.counts, round(self._pulses / self._settings.pulses_per_unit, DIGITS))
 
 
+def trial(settings: Settings) -> Trial:
+    """One pulse more."""
+    text = N_("Have the meter count: open a tap, or switch something on, until it has counted once more")
+    return Trial(text, settings.counts, by=1 / settings.pulses_per_unit, within=300.0)
+
+
 DRIVER = InputDriver(
     name="pulse_counter",
     title=N_("Meter with a pulse output"),
@@ -138,5 +144,6 @@ DRIVER = InputDriver(
         N_("The total begins at 0: to have that of the meter's own display give its rules an offset"),
         N_("S0 outputs are made for up to 27 V; at 3.3 V nearly all work with the Pi's own pull-up"),
     ),
+    trial=trial,
     source="IEC 62053-31 (S0): pulse and pause 30 ms or more",
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from drivers.contract import N_, Fault, FaultKind, Help, InputDriver, Interval, Item, Measurement, Reason, Wire
+from drivers.contract import N_, Fault, FaultKind, Help, InputDriver, Interval, Item, Measurement, Reason, Trial, Wire
 from drivers.pulses import Contact, Event, What
 from drivers.quantities import always
 from drivers.settings import Active, Hold, Pin, Pull, Report
@@ -113,6 +113,11 @@ class RainGauge:
         return [rain, Measurement("rain_rate", round(rate, RATE_DIGITS), age=age)]
 
 
+def trial(settings: Settings) -> Trial:
+    """Two tips: 50 ml are 2.5 mm on the usual 200 cm2, and more on a smaller funnel."""
+    return Trial(N_("Pour 50 ml of water slowly into the rain gauge"), "rain", by=2 * settings.mm_per_tip, within=180.0)
+
+
 DRIVER = InputDriver(
     name="rain_gauge",
     title=N_("Tipping-bucket rain gauge"),
@@ -131,5 +136,6 @@ DRIVER = InputDriver(
         N_("Over long cables add 1 kilohm in series and 100 nF from the pin to GND"),
         N_("The rate of the first tip after 15 minutes without any is that of one tip in 15 minutes"),
     ),
+    trial=trial,
     source="SparkFun/Argent 0.2794 mm, Davis metric 0.2 mm, TE525MM 0.1 mm; hold as in Sutron loggers (15 ms)",
 )
