@@ -41,7 +41,7 @@ mkdir -p "/sys/fs/cgroup/$name"
 echo $$ > "/sys/fs/cgroup/$name/cgroup.procs"
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
 exec systemd-nspawn --quiet --directory="$root" --machine="$name" --register=no --keep-unit --boot --console=pipe \\
-    --capability=CAP_SYSLOG,CAP_NET_ADMIN,CAP_BPF --system-call-filter="syslog adjtimex clock_adjtime bpf" --link-journal=no "$@"
+    --capability=CAP_SYSLOG --system-call-filter="syslog adjtimex clock_adjtime" --link-journal=no "$@"
 """
 FORGET = f'{GROUPS}\nfind "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {{}} +'
 numbers = itertools.count(1)
