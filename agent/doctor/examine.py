@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.doctor import card, clock, gpio, network, ports, power, running, serial, service
+from agent.doctor import card, clock, first_start, gpio, network, ports, power, running, serial, service
 from agent.i18n import _
 
 if TYPE_CHECKING:
@@ -14,10 +14,19 @@ if TYPE_CHECKING:
     from agent.doctor.site import Site
 
 # The supply first: what it damages looks like anything else. The clock before the network: certificates have dates.
-FIRST = (*power.CHECKS, *card.CHECKS, *service.CHECKS, *serial.CHECKS, *ports.CHECKS, *gpio.CHECKS, *clock.CHECKS)
+FIRST = (
+    *power.CHECKS,
+    *first_start.CHECKS,
+    *card.CHECKS,
+    *service.CHECKS,
+    *serial.CHECKS,
+    *ports.CHECKS,
+    *gpio.CHECKS,
+    *clock.CHECKS,
+)
 ON_A_CARD = {
     check.name: check
-    for check in (*card.ON_A_CARD, *service.ON_A_CARD, *serial.CHECKS, *gpio.CHECKS)
+    for check in (*first_start.CHECKS, *card.ON_A_CARD, *service.ON_A_CARD, *serial.CHECKS, *gpio.CHECKS)
     if check.name != "gpio.chip"  # which is not on the card
 }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agent.host.paths import Paths
 
 DEFAULT = "/etc/roadside/gateway.toml"
+BEFORE_FIRST_START = "roadside/gateway.toml"  # on the boot partition, as `roadside flash` leaves it
 
 
 class NoCardError(Exception):
@@ -57,7 +58,7 @@ def card(folders: Sequence[Path], path: Path | None = None) -> Site:
         else:
             text = _("{folder} is neither the boot partition of a card nor its root partition")
             raise NoCardError(text.format(folder=folder))
-    file = path or (root / DEFAULT.lstrip("/") if root is not None else None)
+    file = path or _file_of_card(root, boot)
     if file is None:
         config, problem = None, _("the configuration is on the root partition: name it with --card, too")
     else:
@@ -66,6 +67,13 @@ def card(folders: Sequence[Path], path: Path | None = None) -> Site:
         root=root, boot=boot, live=False, config=config, config_problem=problem, config_file=file,
         status_problem=_("no agent runs on a card"),
     )  # fmt: skip
+
+
+def _file_of_card(root: Path | None, boot: Path | None) -> Path | None:
+    """Return the configuration: before the first start it lies on the boot partition."""
+    if boot is not None and (boot / BEFORE_FIRST_START).is_file():
+        return boot / BEFORE_FIRST_START
+    return root / DEFAULT.lstrip("/") if root is not None else None
 
 
 def _config(file: Path) -> tuple[Config | None, str]:

@@ -43,6 +43,7 @@ PARTS = (
     "etc/wpa_supplicant/*.conf",
     "etc/shadow",
 )
+WHOLE_OF_BOOT = ("roadside/claim", "roadside/credentials/*")  # until the first start has moved them away
 PARTS_OF_BOOT = ("user-data", "network-config", "firstrun.sh", "custom.toml", "wpa_supplicant.conf", "userconf.txt")
 
 _WORDS = (
@@ -92,14 +93,13 @@ class Secrets:
 def gathered(site: Site) -> Secrets:
     """Return what is secret on a gateway or a card."""
     found = Secrets()
-    for name, path in sorted(_files(site, WHOLE)):
+    for name, path in (*sorted(_files(site, WHOLE)), *_of_boot(site, WHOLE_OF_BOOT)):
         if (text := _text(path, name, found)) is not None:
             lines = text.strip().splitlines()
             for line in lines:
                 if len(lines) == 1 or (len(line.strip()) >= LONG_LINE and not line.startswith("-----")):
                     found.know(line)
-    boot = [(one, site.boot / one) for one in PARTS_OF_BOOT if site.boot is not None and (site.boot / one).is_file()]
-    for name, path in (*sorted(_files(site, PARTS)), *boot):
+    for name, path in (*sorted(_files(site, PARTS)), *_of_boot(site, PARTS_OF_BOOT)):
         if (text := _text(path, name, found)) is not None:
             for _head, value in NAMED.findall(text):
                 found.know(value.strip("\"'"))
@@ -119,6 +119,16 @@ def _files(site: Site, patterns: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
         if patterns is WHOLE and path.is_file() and path not in seen:
             seen.add(path)
             yield site.inside(path), path
+
+
+def _of_boot(site: Site, patterns: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
+    boot = site.boot
+    if boot is None:
+        return
+    for pattern in patterns:
+        for path in sorted(boot.glob(pattern)):
+            if path.is_file():
+                yield str(path.relative_to(boot)), path
 
 
 def _configured(site: Site) -> Iterator[Path]:

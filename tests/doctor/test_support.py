@@ -57,7 +57,9 @@ PLANTED = {
     "boot/firmware/firstrun.sh": "#!/bin/sh\nPSK=planted-in-firstrun\n",
     "boot/firmware/config.txt": "enable_uart=1\ndtoverlay=disable-bt\n# api_key: planted-in-config-txt\n",
     "boot/firmware/cmdline.txt": "console=tty1 wifi.psk=planted-in-cmdline rootwait\n",
-    "boot/firmware/roadside.log": "claim=planted-in-a-boot-log\n",
+    "boot/firmware/roadside-log.txt": "claim=planted-in-a-boot-log\nDone: planted in a boot credential\n",
+    "boot/firmware/roadside/credentials/password": "planted in a boot credential\n",
+    "boot/firmware/roadside/claim": "planted-in-a-boot-claim\n",
     "var/lib/roadside/tls/gateway.key": PEM.replace("f1", "f2"),
 }
 LOG = """\
@@ -123,7 +125,7 @@ def test_what_the_workshop_needs_is_in_it(planted):
     assert set(texts) == {
         f"support/{name}"
         for name in (
-            "CONTENTS.txt", "boot/cmdline.txt", "boot/config.txt", "boot/roadside.log", "configuration.json",
+            "CONTENTS.txt", "boot/cmdline.txt", "boot/config.txt", "boot/roadside-log.txt", "configuration.json",
             "doctor.json", "doctor.txt", "health.json", "kernel.log", "ledger.jsonl", "roadside.log", "versions.txt",
         )
     }  # fmt: skip

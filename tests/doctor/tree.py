@@ -39,6 +39,7 @@ mm_per_tip = 0.2
 FILES = {
     "boot/firmware/cmdline.txt": "console=tty1 root=PARTUUID=1c2d3e4f-02 rootfstype=ext4 fsck.repair=yes rootwait\n",
     "boot/firmware/config.txt": "dtparam=audio=on\n[all]\nenable_uart=1\ndtoverlay=disable-bt\n",
+    "boot/firmware/roadside-log.txt": "     41 s after power-on: Done: the green LED stays on.\r\n",
     "dev/gpiochip0": "",
     "dev/ttyAMA0": "",
     "etc/group": "root:x:0:\ndialout:x:20:roadside\ngpio:x:997:roadside\nroadside:x:996:\n",

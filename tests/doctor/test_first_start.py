@@ -1,0 +1,38 @@
+"""A card that `roadside flash` has made: never started, cut off, failed, done."""
+
+import pytest
+
+from agent.doctor import first_start
+from agent.doctor.finding import Severity
+
+(CHECK,) = first_start.CHECKS
+LOG = "boot/firmware/roadside-log.txt"
+BEGUN = "      9 s after power-on: This gateway is pkt-0042. The files on the card are whole.\r\n"
+
+
+@pytest.mark.parametrize(
+    ("last", "severity", "said"),
+    [
+        ("Done: the green LED stays on. Roadside runs.", Severity.FINE, "is done"),
+        ("NOT DONE (2 blinks): the release is for trixie-aarch64", Severity.ERROR, "(2 blinks of the green LED)"),
+        ("NOT DONE (6 blinks): Roadside does not start:\r\n    no such driver", Severity.ERROR, "no such driver"),
+        ("Installing Roadside 0.1.0.", Severity.WARNING, "was cut off at: Installing"),
+    ],
+)
+def test_the_last_line_of_the_log_tells_how_it_went(tree, last, severity, said):
+    tree.write(LOG, f"{BEGUN}     40 s after power-on: {last}\r\n")
+    found = tree.finding(CHECK)
+    assert (found.severity, said in found.what) == (severity, True)
+
+
+def test_a_card_that_was_never_started(tree):
+    (tree.root / LOG).unlink()
+    assert tree.finding(CHECK).severity is Severity.UNKNOWN
+    tree.write("boot/firmware/roadside/card.json", "{}")
+    assert tree.finding(CHECK).severity is Severity.WARNING
+
+
+def test_before_the_first_start_the_configuration_lies_on_the_boot_partition(tree):
+    text = tree.read("etc/roadside/gateway.toml").replace("pkt-0042", "pkt-0077")
+    tree.write("boot/firmware/roadside/gateway.toml", text)
+    assert tree.card("boot/firmware").config.gateway.id == "pkt-0077"
