@@ -114,15 +114,15 @@ def intact(packet: bytes) -> bool:
 
 def decode(mm_per_click: float, packet: bytes) -> list[Measurement]:
     """Return the measurements of an intact packet."""
-    measurements = []
     type_ = packet[TYPE_AT]
-    for (quantity, field), raw in zip(SORTED[type_], LAYOUTS[type_].unpack(packet), strict=True):
-        if raw in field.dashes:
-            measurements.append(Measurement(quantity, None, Reason.INVALID))
-        else:
-            scale = mm_per_click if field.scale is None else field.scale
-            measurements.append(Measurement(quantity, round((raw - field.zero) * scale, field.digits)))
-    return measurements
+    return [
+        Measurement(quantity, None, Reason.INVALID)
+        if raw in dashes
+        else Measurement(quantity, round((raw - zero) * (scale or mm_per_click), digits))
+        for (quantity, (_, _, scale, digits, dashes, zero)), raw in zip(
+            SORTED[type_], LAYOUTS[type_].unpack(packet), strict=True
+        )
+    ]
 
 
 def packet_size(header: bytes) -> int:

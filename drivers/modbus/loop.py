@@ -7,6 +7,7 @@ and 21 mA or more mean a fault.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from struct import unpack_from
 from typing import Annotated
 
 from drivers.contract import N_, Decoder, Help, Interval, Measurement, Poll, Reason
@@ -15,7 +16,7 @@ from drivers.modbus.frames import data_size
 from drivers.modbus.meter import Register
 from drivers.modbus.mistakes import NAME
 from drivers.modbus.overhear import Groups, Overheard
-from drivers.modbus.plan import STRUCTS, WORD, decimals
+from drivers.modbus.plan import FORMS, WORD, decimals
 from drivers.modbus.profile import Channels, Profile
 from drivers.quantities import QUANTITIES
 from drivers.settings import FIRST_MODBUS_ADDRESS, ModbusAddress
@@ -96,7 +97,7 @@ class Loop:
         """Return what a reply says of this input."""
         if self._register not in range(first, first + count):
             return []
-        (number,) = STRUCTS[self._channels.type].unpack_from(data, WORD * (self._register - first))
+        (number,) = unpack_from(f">{FORMS[self._channels.type]}", data, WORD * (self._register - first))
         digits = max(decimals(self._channels.scale), decimals(self._channels.offset))
         current = round(number * self._channels.scale + self._channels.offset, digits)
         return judged(self._settings, current)

@@ -1,31 +1,34 @@
 """Finding a profile's values in the data of a reply."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
+from math import isnan
+from operator import itemgetter
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from drivers.contract import Measurement, Reason
 from drivers.modbus.frames import OF_BITS
 from drivers.modbus.profile import Profile, Value
 
-STRUCTS = {"u16": Struct(">H"), "s16": Struct(">h"), "u32": Struct(">I"), "s32": Struct(">i"), "f32": Struct(">f")}
+FORMS = {"u16": "H", "s16": "h", "u32": "I", "s32": "i", "f32": "f"}  # of `struct`
 WORD = 2  # bytes
+ROUNDED = "%.7g"  # all digits that single precision has
 LARGEST = 1e9  # nothing at a roadside measures more in its unit: the words of the number are swapped, or it is none
 
 
 class Place(NamedTuple):
-    """Where in the data of a reply a value is, and all that takes time to find out about it."""
+    """A value in a reply, and all that takes time to find out about it."""
 
     quantity: str
-    position: int  # bytes from the first; of a bit, bits
-    unpack: Callable[..., tuple[Any, ...]] | None  # None for a bit
-    swapped: bool  # the lower register comes first
     scale: float
     offset: float
     decimals: int | None  # of a whole number that is scaled; None if it is not, or floats
     floats: bool
     special: Value | None  # if some numbers have a meaning of their own
+
+
+PLAIN_FLOAT = Place("", 1.0, 0.0, None, floats=True, special=None)
 
 
 class Plan:
@@ -36,11 +39,16 @@ class Plan:
         self._health: tuple[int, tuple[int, ...]] | None = None
         if profile.health is not None and profile.health.register in span:
             self._health = (WORD * (profile.health.register - first), profile.health.bad)
-        self._places = tuple(
-            _place(profile, quantity, value, first)
+        found = {
+            quantity: value
             for quantity, value in profile.values.items()
             if value.registers.start in span and value.registers[-1] in span
-        )
+        }
+        self._places = tuple(_place(quantity, value) for quantity, value in found.items())
+        self._names = tuple(found)
+        plain = all(_place("", value) == PLAIN_FLOAT for value in found.values())
+        self._rounded = " ".join([ROUNDED] * len(found)) if plain else ""
+        self._numbers = (_bits if profile.function in OF_BITS else _registers)(profile, found.values(), first)
 
     def read(self, data: bytes) -> list[Measurement]:
         """Return what a reply says."""
@@ -48,19 +56,42 @@ class Plan:
             position, bad = self._health
             if int.from_bytes(data[position : position + WORD], "big") in bad:
                 return [Measurement(place.quantity, None, Reason.INVALID) for place in self._places]
-        return [_measured(place, data) for place in self._places]
+        numbers = self._numbers(data)
+        if self._rounded:  # as of most energy meters: a reply has many of them, and one after the other takes its time
+            numbers = tuple(map(float, (self._rounded % numbers).split()))
+            if min(numbers) > -LARGEST and max(numbers) < LARGEST and not any(map(isnan, numbers)):
+                return list(map(Measurement, self._names, numbers))
+        return list(map(_measured, self._places, numbers))
 
 
-def _place(profile: Profile, quantity: str, value: Value, first: int) -> Place:
-    if profile.function in OF_BITS:
-        return Place(quantity, value.register - first, None, False, 1.0, 0.0, None, False, None)
+def _bits(_: Profile, values: Iterable[Value], first: int) -> Callable[[bytes], tuple[float, ...]]:
+    """Return what takes bits out of the data of a reply."""
+    places = [value.register - first for value in values]
+    return lambda data: tuple(is_set(data, bit) for bit in places)
+
+
+def _registers(profile: Profile, values: Iterable[Value], first: int) -> Callable[[bytes], tuple[float, ...]]:
+    """Return what takes numbers out of the data of a reply: all of them at once, which is quick."""
+    low_first = profile.words == "low first"
+    positions: list[int] = []  # of the bytes of the numbers, the most significant first
+    form = ">"
+    for value in values:
+        form += FORMS[value.type]
+        for register in reversed(value.registers) if low_first else value.registers:
+            at = WORD * (register - first)
+            positions += (at, at + 1)
+    unpack = Struct(form).unpack
+    if not positions:
+        return lambda _: ()
+    gather = itemgetter(*positions)
+    return lambda data: unpack(bytes(gather(data)))
+
+
+def _place(quantity: str, value: Value) -> Place:
     floats = value.type == "f32"
     scaled = (value.scale != 1.0 or value.offset != 0.0) and not floats
     return Place(
         quantity,
-        WORD * (value.register - first),
-        STRUCTS[value.type].unpack_from,
-        profile.words == "low first" and len(value.registers) > 1,
         value.scale,
         value.offset,
         max(decimals(value.scale), decimals(value.offset)) if scaled else None,
@@ -75,17 +106,14 @@ def decimals(number: float) -> int:
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
-def _measured(place: Place, data: bytes) -> Measurement:
-    quantity, at, unpack, swapped, scale, offset, digits, floats, special = place
-    if unpack is None:
-        return Measurement(quantity, is_set(data, at))
-    (number,) = unpack(data[at + 2 : at + 4] + data[at : at + 2]) if swapped else unpack(data, at)
+def _measured(place: Place, number: float) -> Measurement:
+    quantity, scale, offset, digits, floats, special = place
     value = number
     if floats:
         value = number * scale + offset
         if not -LARGEST < value < LARGEST:  # nor is it a number if that is not so
             return Measurement(quantity, None, Reason.INVALID)
-        value = float(f"{value:.7g}")  # all that single precision has
+        value = float(ROUNDED % value)
     elif digits is not None:
         value = round(number * scale + offset, digits)
     return Measurement(quantity, value) if special is None else _judged(quantity, special, number, value)
