@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from agent import logs, outputs, proof, resend
@@ -31,11 +31,13 @@ if TYPE_CHECKING:
 
     from agent.commanding.commander import Commander
     from agent.commanding.verbs import Reloading
+    from agent.commissioning.holding import Commissioning
     from agent.config.model import Config, Device
     from agent.control import Answers, Verb
     from agent.uplink.broker import Incoming
     from agent.world import World
 
+COMMISSIONED = "commissioned"  # kept: the report of the last commissioning
 CLOCK_EVERY = 5.0  # seconds between two looks at the wall clock
 BOOTS_EVERY = 60.0  # seconds between two notes of how long a boot has run that cannot be dated yet
 LEDGER_EVERY = 60.0  # seconds between two statements of what was withheld
@@ -72,6 +74,7 @@ class Agent:
         self._gnss = Gnss(dates=config.clock.gnss == "source")
         self._timekeeper = Timekeeper(self._clock, self._gnss)
         self._securing: asyncio.Task[bool] | None = None
+        self._stopping = False
         self._proven: Proof | None = None
         self._journal = Journal(
             young=world.young,
@@ -230,6 +233,27 @@ class Agent:
 
         return borrow(request, self._config.devices, self._sampling.port_of, self._sampling.ports)
 
+    # --- commissioning ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _commissioning(self) -> Commissioning:
+        """What `roadside commission` asks."""
+        from agent.commissioning.holding import Commissioning
+
+        return Commissioning(
+            self._pipelines,
+            self._maintenance,
+            self._config.uplinks,
+            soundings=self._sampling.soundings,
+            file=self._file_report,
+            stopping=lambda: self._stopping,
+        )
+
+    async def _file_report(self, report: dict[str, Any]) -> None:
+        self._journal.keep(COMMISSIONED, report)
+        self._publishing.publish_commissioning(report)
+        await self._secure()
+
     # --- life ------------------------------------------------------------------------------------------------------
 
     @property
@@ -246,6 +270,10 @@ class Agent:
             "watch": self._watch,
             "ports": self._tell_ports,
             "borrow": self._borrow,
+            # Imported when somebody asks, which happens once in the life of most gateways.
+            "commission": lambda request: self._commissioning.hold(request),  # noqa: PLW0108 - as said
+            "switch": lambda request: self._commissioning.switch(request),  # noqa: PLW0108
+            "commissioned": lambda request: self._commissioning.file(request),  # noqa: PLW0108
         }
         self._note_outputs()
         self._take_up(KEPT, self._maintenance.recall)
@@ -276,9 +304,12 @@ class Agent:
                 for name, publisher in self._publishers.items()
             ]
             self._publishing.publish_about()
+            if isinstance(report := self._journal.kept(COMMISSIONED), dict):
+                self._publishing.publish_commissioning(report)
             self._manager.notify("READY=1", f"STATUS={self._health.line()}")
             self._log.info("started", gateway=self._config.gateway.id, version=self._version)
             await stop.wait()
+            self._stopping = True
             self._log.info("stopping")
             await self._end(samplers)
             self._maintenance.stop()

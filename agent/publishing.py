@@ -89,6 +89,12 @@ class Publishing:
                 about["devices"][name]["label"] = {"en": device.label.en, "th": device.label.th}
         self.publish("about", about, retain=True)
 
+    def publish_commissioning(self, report: Mapping[str, Any]) -> None:
+        """Publish the report of the last commissioning: signed as a whole, so that who gets a part gets none of it."""
+        for name, publisher in self.publishers.items():
+            if name not in self._selections:
+                publisher.publish_document("commissioning", _encoded(report), retain=True)
+
     # --- parts of a publisher --------------------------------------------------------------------------------------
 
     def _publisher(self, uplink: Uplink) -> Publisher:

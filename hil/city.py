@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 PACKS = frozenset({"live", "history", "alarms", "anchors", "ledger"})
-SINGLE = frozenset({"status", "about", "health", "did"})
+SINGLE = frozenset({"status", "about", "health", "did", "commissioning"})
 RECONNECT_AFTER = 0.2  # seconds
 SUBSCRIBED_WITHIN = 30.0  # seconds
 

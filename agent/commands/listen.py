@@ -72,7 +72,7 @@ async def _listen(host: str, port: int, topic: str, receiver: Receiver, seconds:
 def show(receiver: Receiver, topic: str, payload: bytes) -> Iterator[str]:
     """Yield the lines that a message makes."""
     gateway, _slash, lane = topic.partition(ROOT)[2].partition("/")
-    if lane.partition("/")[0] in {"status", "about", "health", "do", "did"}:
+    if lane.partition("/")[0] in {"status", "about", "health", "do", "did", "commissioning"}:
         yield _plain(f"{gateway} {lane} {_summary(lane, payload)}")
         return
     try:
@@ -125,6 +125,8 @@ def _summary(lane: str, payload: bytes) -> str:
         return str(document.get("id"))
     if lane == "did":
         return " ".join(str(document[key]) for key in ("id", "command", "outcome", "reason") if key in document)
+    if lane == "commissioning":
+        return str(document.get("algorithm", "unsigned"))
     if lane == "health":
         return ", ".join(f"{name} {device.get('state')}" for name, device in _devices(document).items())
     return ", ".join(_devices(document))
