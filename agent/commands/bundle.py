@@ -35,6 +35,7 @@ def _project(function: Callable[..., int]) -> Callable[..., int]:
 @click.option("--for", "name", type=click.Choice(list(TARGETS)), help=_("The kind of gateway."))
 @click.option("--key", "keys", type=FOLDER, metavar="DIR", help=_("Sign it with the keys in this folder."))
 @click.option("--wheels", type=FOLDER, metavar="DIR", help=_("Take the wheels from here; else pip gets them."))
+@click.option("--debs", type=FOLDER, metavar="DIR", help=_("Bring the Debian packages in there, too."))
 @click.option("--days", type=click.FloatRange(min=1), default=DAYS, help=_("For how long it may be installed."))
 @click.option(
     "--date",
@@ -46,8 +47,8 @@ def _project(function: Callable[..., int]) -> Callable[..., int]:
 @_project
 @click.pass_context
 def command(
-    context: click.Context, *, name: str | None, keys: Path | None, wheels: Path | None, days: float, date: int | None,
-    path: Path | None, project: Path,
+    context: click.Context, *, name: str | None, keys: Path | None, wheels: Path | None, debs: Path | None,
+    days: float, date: int | None, path: Path | None, project: Path,
 ) -> int:  # fmt: skip
     """Make one release."""
     if context.invoked_subcommand is not None:
@@ -58,7 +59,7 @@ def command(
         if date is None and uncommitted(project):
             click.echo(_("This checkout has changes that are in no commit: they are in the release, too."), err=True)
         moment = commit_moment(project) if date is None else date
-        data = make(project, TARGETS[name], moment, wheels=wheels, keys=keys, days=days)
+        data = make(project, TARGETS[name], moment, wheels=wheels, keys=keys, days=days, packages=debs)
     except ImportError as error:
         return _refuse(_("{error}: install roadside[bundle]").format(error=error))
     except (BundleError, OSError, ValueError) as error:

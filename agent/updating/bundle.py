@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.updating import lock, sbom
+from agent.updating import debian, lock, sbom
 from agent.updating.archive import MANIFEST, TARGETS, pack
 from agent.updating.targets import order
 
@@ -19,24 +19,29 @@ if TYPE_CHECKING:
     from agent.updating.targets import Target
 
 FORMAT = 1  # of the manifest
-WHEELS, UNITS = "wheels/", "systemd/"
+WHEELS, UNITS, DEBIAN = "wheels/", "systemd/", "debian/"
 
 
 class BundleError(Exception):
     """No release can be made of this; the message is for people."""
 
 
-def make(project: Path, target: Target, moment: int, *, wheels: Path | None, keys: Path | None, days: float) -> bytes:
-    """Return an archive; raises BundleError, or KeysError of `signing`.
+def make(
+    project: Path, target: Target, moment: int, *, wheels: Path | None, keys: Path | None, days: float,
+    packages: Path | None = None,
+) -> bytes:  # fmt: skip
+    """Return an archive; raises BundleError, KeysError of `signing` or DebError.
 
-    `wheels` is a folder that has the wheels of others already, else pip gets them. `moment`, in seconds since 1970, is
-    when it is signed, and the time that everything in it bears.
+    `wheels` is a folder that has the wheels of others already, else pip gets them. `packages` is one of Debian packages
+    for systems that have not all of `target.debian`. `moment`, in seconds since 1970, is when it is signed, and the
+    time that everything in it bears.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         own = _own_wheel(project, folder, moment)
         others = _others(project, target, wheels, folder)
-    targets = targets_of(project, target, {own[0]: own[1], **others}, moment)
+    debs = {} if packages is None else debian.read(packages, target)
+    targets = targets_of(project, target, {own[0]: own[1], **others}, moment, debs)
     files = {TARGETS + name: data for name, data in targets.items()}
     if keys is not None:
         from agent.updating import signing
@@ -60,9 +65,10 @@ def uncommitted(project: Path) -> bool:
     return bool(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
 
 
-def targets_of(project: Path, target: Target, wheels: dict[str, bytes], moment: int) -> dict[str, bytes]:
-    """Return what is to be vouched for: the wheels, the units of a checkout, an SBOM and the manifest of it all."""
-    """Return the targets of a release: what is vouched for, wheels included, and the manifest of it all."""
+def targets_of(
+    project: Path, target: Target, wheels: dict[str, bytes], moment: int, debs: dict[str, bytes] | None = None
+) -> dict[str, bytes]:
+    """Return what is to be vouched for: wheels, Debian packages, the units of a checkout, an SBOM, the manifest."""
     own = next(data for name, data in wheels.items() if name.startswith("roadside-"))
     version = sbom.metadata(own)["Version"]
     try:
@@ -71,7 +77,8 @@ def targets_of(project: Path, target: Target, wheels: dict[str, bytes], moment: 
         raise BundleError(f"{version}: the version of a release is made of numbers and dots") from None
     units = {UNITS + path.name: path.read_bytes() for path in (project / "systemd").iterdir() if path.is_file()}
     targets = {WHEELS + name: data for name, data in wheels.items()} | units
-    targets[sbom.NAME] = sbom.describe(version, target, wheels, target.debian, moment)
+    targets |= {DEBIAN + name: data for name, data in (debs or {}).items()}
+    targets[sbom.NAME] = sbom.describe(version, target, wheels, debs or {}, moment)
     manifest = {
         "format": FORMAT,
         "version": version,

@@ -11,6 +11,8 @@ from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from agent.updating.debian import Deb
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from email.message import Message
@@ -21,11 +23,13 @@ NAME = "sbom.cdx.json"
 
 
 def describe(
-    version: str, target: Target, wheels: Mapping[str, bytes], debian: Mapping[str, str], moment: int
+    version: str, target: Target, wheels: Mapping[str, bytes], debs: Mapping[str, bytes], moment: int
 ) -> bytes:
-    """Return the document for wheels by their file names and Debian packages by what they stand in for."""
+    """Return the document for wheels and Debian packages by their file names, and for the packages a system has."""
     parts = [_wheel(data) for _, data in sorted(wheels.items())]
-    parts += [_package(name, target) for name in sorted(debian.values())]
+    brought = {Deb.named(name): data for name, data in debs.items()}
+    parts += [_brought(deb, data, target) for deb, data in sorted(brought.items())]
+    parts += [_package(name, target) for name in sorted(set(target.debian.values()) - {deb.name for deb in brought})]
     own = [part for part in parts if part["name"] == "roadside"]
     others = [part for part in parts if part["name"] != "roadside"]
     contents = hashlib.sha256(json.dumps([version, target, parts]).encode()).digest()
@@ -68,6 +72,13 @@ def _wheel(data: bytes) -> dict[str, Any]:
 def _package(name: str, target: Target) -> dict[str, Any]:
     reference = f"pkg:deb/debian/{name}?distro={target.generation}"  # which version: whatever the system has
     return {"type": "library", "bom-ref": reference, "name": name, "purl": reference}
+
+
+def _brought(deb: Deb, data: bytes, target: Target) -> dict[str, Any]:
+    reference = f"pkg:deb/debian/{deb.name}@{deb.version}?arch={deb.architecture}&distro={target.generation}"
+    hashes = [{"alg": "SHA-256", "content": hashlib.sha256(data).hexdigest()}]
+    about = {"name": deb.name, "version": deb.version, "purl": reference, "hashes": hashes}
+    return {"type": "library", "bom-ref": reference, **about}
 
 
 def metadata(wheel: bytes) -> Message:

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import shutil
+import subprocess
 import tarfile
 import time
 import tomllib
@@ -149,3 +150,37 @@ def test_what_a_target_needs_is_a_part_of_the_lock(name):
     lines = lock.requirements_for(MACHINES[name], LOCKED).splitlines()
     assert len(lines) == len(lock.wanted(MACHINES[name]))
     assert all("--hash=sha256:" in line for line in lines)
+
+
+def deb(folder, name, architecture="all"):
+    """Make a Debian package with nothing in it."""
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("dpkg-deb is not installed")
+    root = folder / "root"
+    (root / "DEBIAN").mkdir(parents=True)
+    (root / "DEBIAN/control").write_text(
+        f"Package: {name}\nVersion: 1:2.0-1\nArchitecture: {architecture}\nMaintainer: A <a@example>\nDescription: x\n"
+    )
+    path = folder / f"{name}_1%3a2.0-1_{architecture}.deb"  # as apt-get download names it
+    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", root, path], check=True, capture_output=True)
+    shutil.rmtree(root)
+    return path
+
+
+def test_debian_packages_are_brought_and_are_in_the_parts_list_with_version_and_digest(project, wheels, tmp_path):
+    path = deb(tmp_path / "debs", "python3-lgpio")
+    whole = make(project, wheels, tmp_path / "release", "--debs", path.parent)
+    archive = Archive(io.BytesIO(whole))
+    assert archive.read(f"{TARGETS}debian/{path.name}") == path.read_bytes()
+    parts = json.loads(archive.read(f"{TARGETS}sbom.cdx.json"))["components"]
+    (part,) = [one for one in parts if one["name"] == "python3-lgpio"]
+    assert part["version"] == "1:2.0-1"
+    assert part["hashes"] == [{"alg": "SHA-256", "content": sha256(path.read_bytes()).hexdigest()}]
+
+
+def test_a_debian_package_for_another_architecture_is_refused(project, wheels, tmp_path):
+    path = deb(tmp_path / "debs", "python3-lgpio", "armhf")
+    refused = bundle("--project", project, "--wheels", wheels, "--for", FOR, "--date", MOMENT,
+                     "--to", tmp_path / "x", "--debs", path.parent)  # fmt: skip
+    assert refused.return_value == 1
+    assert "is for armhf, and bookworm-x86_64 is amd64" in refused.output
