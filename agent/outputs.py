@@ -10,14 +10,16 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from drivers.contract import BusOutputDriver, OutputDriver, PortError, PortFault, SerialLine
+from drivers.contract import BusOutputDriver, OutputDriver, SerialLine
+from drivers.seams import PortError, PortFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from agent.config.model import Device
     from agent.seams import Disk
-    from drivers.contract import GpioPorts, OutputSettings, SerialPorts
+    from drivers.contract import OutputSettings
+    from drivers.seams import GpioPorts, SerialPorts
 
 NAME = "outputs.json"  # beside the young end of the journal
 TRIES = 3  # switching off twice does no harm, and a lost answer is no reason to leave a siren on

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agent.uplink.budget import Budget
     from agent.uplink.publisher import Presence
     from agent.world import World
-    from drivers.contract import LinkCounts
+    from drivers.seams import LinkCounts
 
     # Hands what an earlier run kept under a name to whoever understands it, and survives it if nobody does.
     TakeUp = Callable[[str, Callable[[Any], None]], None]

@@ -11,13 +11,13 @@ from agent.sampler.sharing import SharedPorts
 from drivers.contract import (
     BusOutputDriver,
     GatewayDriver,
-    GatewayView,
     InputDriver,
     ListeningDriver,
     OutputDriver,
     PollingDriver,
     RangingDriver,
 )
+from drivers.seams import GatewayView
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from agent.sampler.output import Sounding
     from agent.sampler.pipeline import Pipeline
     from agent.world import World
-    from drivers.contract import LinkCounts, SerialLine
+    from drivers.contract import SerialLine
+    from drivers.seams import LinkCounts
 
 
 class Sampling:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from agent.control import Answers
     from agent.seams import Clock
-    from drivers.contract import Item, SerialDriver, SerialLine, SerialPorts
+    from drivers.contract import Item, SerialDriver, SerialLine
+    from drivers.seams import SerialPorts
 
 
 async def watch_port(

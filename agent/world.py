@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from agent.control import Verb
     from agent.seams import Clock, Crumb, Disk, Notifier, Random
     from agent.uplink.broker import Broker
-    from drivers.contract import GpioPorts, SerialPorts, SystemFiles
+    from drivers.seams import GpioPorts, SerialPorts, SystemFiles
 
 
 class World(Protocol):

@@ -7,8 +7,9 @@ import pytest
 from agent import outputs
 from agent.config.load import load
 from agent.host.disk import Folder
-from drivers.contract import PortError, SerialLine
+from drivers.contract import SerialLine
 from drivers.ports.scripted import Expect, Give, ScriptedSerialPort, ScriptedSerialPorts
+from drivers.seams import PortError
 from tests.system.gateway import HERE
 
 

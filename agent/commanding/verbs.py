@@ -9,7 +9,8 @@ from agent.commanding.answer import CommandError, Reason
 from agent.commanding.commander import Action, Verb
 from agent.config.trying import MINUTES, MOST_MINUTES
 from agent.control import ControlError
-from drivers.contract import BusOutputDriver, OutputDriver, PortError
+from drivers.contract import BusOutputDriver, OutputDriver
+from drivers.seams import PortError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -20,9 +20,9 @@ from agent.i18n import _
 from agent.probing import block, borrowing
 from agent.probing.polite import PolitePorts
 from agent.probing.probe import LISTEN, Found, Prober
-from drivers.contract import PortError
 from drivers.modbus.frames import ADDRESSES
 from drivers.ports.serial import PosixSerialPorts, existing
+from drivers.seams import PortError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

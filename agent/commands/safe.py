@@ -19,7 +19,7 @@ from agent.host.environment import environment
 from agent.host.lock import TakenError, held
 from agent.host.paths import Paths
 from agent.i18n import _
-from drivers.contract import PortError
+from drivers.seams import PortError
 
 if TYPE_CHECKING:
     from pathlib import Path

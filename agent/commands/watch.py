@@ -17,7 +17,8 @@ from agent.control import SOCKET, ControlError, follow
 from agent.host.environment import environment
 from agent.host.paths import Paths
 from agent.i18n import _, retold
-from drivers.contract import PortError, SerialDriver
+from drivers.contract import SerialDriver
+from drivers.seams import PortError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

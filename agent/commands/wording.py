@@ -11,7 +11,7 @@ from agent.i18n import _, retold
 from drivers.contract import N_
 
 if TYPE_CHECKING:
-    from drivers.contract import PortError
+    from drivers.seams import PortError
 
 WORDS = {
     "ok": N_("ok"),

@@ -6,13 +6,13 @@ import os
 import time
 from pathlib import Path
 
-from drivers.contract import Space
+from drivers.seams import Space
 
 LARGEST = 65_536  # bytes of a file that are read
 
 
 class SystemFolder:
-    """Implements `drivers.contract.SystemFiles` below a folder, `/` on a gateway."""
+    """Implements `drivers.seams.SystemFiles` below a folder, `/` on a gateway."""
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from agent.probing.questions import is_polite
 
 if TYPE_CHECKING:
-    from drivers.contract import SerialLine, SerialPort, SerialPorts
+    from drivers.contract import SerialLine
+    from drivers.seams import SerialPort, SerialPorts
 
 
 class ImpoliteError(AssertionError):
@@ -15,7 +16,7 @@ class ImpoliteError(AssertionError):
 
 
 class PolitePorts:
-    """Implements `drivers.contract.SerialPorts` on top of others."""
+    """Implements `drivers.seams.SerialPorts` on top of others."""
 
     def __init__(self, ports: SerialPorts, *, listen_only: bool = False) -> None:
         self._ports = ports
@@ -27,7 +28,7 @@ class PolitePorts:
 
 
 class PolitePort:
-    """Implements `drivers.contract.SerialPort`."""
+    """Implements `drivers.seams.SerialPort`."""
 
     def __init__(self, port: SerialPort, *, listen_only: bool) -> None:
         self._port = port

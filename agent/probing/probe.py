@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from agent.probing.questions import Question
     from agent.seams import Clock
-    from drivers.contract import Poll, SerialPort, SerialPorts
+    from drivers.contract import Poll
+    from drivers.seams import SerialPort, SerialPorts
 
 SPEEDS = (9600, 115_200, 19_200, 38_400, 4800)  # of what speaks unasked, the usual ones first
 LISTEN = 2.6  # seconds; what speaks unasked does so every second, a PMS5003 in still air every 2.3

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from agent.sampler.pipeline import Pipeline
     from agent.seams import Clock
-    from drivers.contract import EdgeDecoder, GpioPorts, InputDriver, InputSettings, Item
+    from drivers.contract import EdgeDecoder, InputDriver, InputSettings, Item
+    from drivers.seams import GpioPorts
 
 
 async def watch(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from agent.sampler.pipeline import Pipeline
     from agent.seams import Clock
-    from drivers.contract import GatewayDriver, GatewayView
+    from drivers.contract import GatewayDriver
+    from drivers.seams import GatewayView
 
 
 async def observe(

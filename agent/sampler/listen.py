@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from agent.sampler.pipeline import Pipeline
     from agent.seams import Clock
-    from drivers.contract import Decoder, Item, ListeningDriver, SerialLine, SerialPorts, TimedDecoder
+    from drivers.contract import Decoder, Item, ListeningDriver, SerialLine, TimedDecoder
+    from drivers.seams import SerialPorts
 
 BITS_A_BYTE = 10  # with start and stop bit
 PIECE = 1024  # bytes decoded before the others have their turn

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from agent.readings import AlarmEvent
     from agent.sampler.pipeline import Pipeline
     from agent.seams import Clock
-    from drivers.contract import GpioPorts, OutputDriver, OutputSettings
+    from drivers.contract import OutputDriver, OutputSettings
+    from drivers.seams import GpioPorts
 
 
 class Call(NamedTuple):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from agent.memories import read_numbers
 from agent.readings import AlarmEvent, Record, Stream
 from agent.refine import Refiner
-from drivers.contract import Fault, PortError, TimeFix
+from drivers.contract import Fault, TimeFix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agent.seams import Clock, Random
     from agent.withheld import Withheld
     from drivers.contract import Item, Measurement
+    from drivers.seams import PortError
 
 NANOSECONDS = 1_000_000_000
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from drivers.contract import Measurement, PortError
+from drivers.contract import Measurement
+from drivers.seams import PortError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.sampler.pipeline import Pipeline
     from agent.seams import Clock
-    from drivers.contract import Answer, Ask, Item, Poll, PollingDriver, SerialLine, SerialPort, SerialPorts
+    from drivers.contract import Answer, Ask, Item, Poll, PollingDriver, SerialLine
+    from drivers.seams import SerialPort, SerialPorts
 
 GAP = 3.5  # characters of silence between two telegrams (Modbus over serial line V1.02, section 2.5.1.1)
 SHORTEST_GAP = 1.75e-3  # seconds; fixed above 19200 baud (same section)

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from drivers.contract import Prompt, SerialPort
+    from drivers.contract import Prompt
+    from drivers.seams import SerialPort
 
 
 class Prompter:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from agent.sampler.pipeline import Pipeline
     from agent.seams import Clock
-    from drivers.contract import GpioPorts, RangingDriver, RangingSettings
+    from drivers.contract import RangingDriver, RangingSettings
+    from drivers.seams import GpioPorts
 
 
 async def measure(pipeline: Pipeline, driver: RangingDriver, gpio: GpioPorts, every: float, clock: Clock) -> None:

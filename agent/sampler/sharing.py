@@ -10,13 +10,15 @@ from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from drivers.contract import N_, PortError, PortFault
+from drivers.contract import N_
+from drivers.seams import PortError, PortFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from agent.seams import Clock
-    from drivers.contract import SerialLine, SerialPort, SerialPorts
+    from drivers.contract import SerialLine
+    from drivers.seams import SerialPort, SerialPorts
 
 LENT = N_("it is lent to whoever asked for it, such as `roadside probe`, and comes back")
 
@@ -30,7 +32,7 @@ class Passed(NamedTuple):
 
 
 class SharedPorts:
-    """Implements `drivers.contract.SerialPorts` on top of others."""
+    """Implements `drivers.seams.SerialPorts` on top of others."""
 
     def __init__(self, ports: SerialPorts, clock: Clock) -> None:
         self._ports = ports
@@ -76,7 +78,7 @@ class SharedPorts:
 
 
 class SharedPort:
-    """Implements `drivers.contract.SerialPort`."""
+    """Implements `drivers.seams.SerialPort`."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, NoReturn
 
 from agent.backoff import Backoff
-from drivers.contract import PortError
+from drivers.seams import PortError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,8 +10,9 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from drivers.contract import Measurement, PortError, Reason
+from drivers.contract import Measurement, Reason
 from drivers.on_time import OnTime
+from drivers.seams import PortError
 
 if TYPE_CHECKING:
     from agent.sampler.output import Sounding

@@ -20,7 +20,7 @@ from agent.uplink.queues import JSON, Document, DocumentQueue, PackQueue, Queue
 from agent.uplink.reports import Reports
 from agent.uplink.route import Route
 from agent.uplink.sizes import Sizes
-from drivers.contract import LinkCounts
+from drivers.seams import LinkCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

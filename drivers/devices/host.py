@@ -8,19 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from drivers.contract import (
-    N_,
-    GatewayDriver,
-    GatewayView,
-    Help,
-    Item,
-    Measurement,
-    Reason,
-    SystemFiles,
-    Value,
-)
+from drivers.contract import N_, GatewayDriver, Help, Item, Measurement, Reason, Value
 from drivers.looks import Looks
 from drivers.quantities import always
+from drivers.seams import GatewayView, SystemFiles
 
 LOOK_EVERY = 1.0  # seconds; the kernel asks the firmware every 2 s, and what it heard stands for so long
 VOLTAGE = "rpi_volt"  # the name of the kernel's hwmon driver

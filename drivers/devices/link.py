@@ -8,20 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from drivers.contract import (
-    N_,
-    GatewayDriver,
-    GatewayView,
-    Help,
-    Item,
-    LinkCounts,
-    Measurement,
-    Reason,
-    SystemFiles,
-    Value,
-)
+from drivers.contract import N_, GatewayDriver, Help, Item, Measurement, Reason, Value
 from drivers.looks import Looks
 from drivers.quantities import unit
+from drivers.seams import GatewayView, LinkCounts, SystemFiles
 
 WIRELESS = "/proc/net/wireless"
 UNSIGNED = 256  # some drivers tell dBm as a byte without sign

@@ -17,8 +17,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
-from drivers.contract import PortError, PortFault
 from drivers.ports import explain
+from drivers.seams import PortError, PortFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,7 +108,7 @@ def revive_notifier() -> None:
 
 
 class GpiozeroPorts:
-    """Implements `drivers.contract.GpioPorts`. The factory is made with the first line: gpiozero is slow to import.
+    """Implements `drivers.seams.GpioPorts`. The factory is made with the first line: gpiozero is slow to import.
 
     `now` gives seconds on the clock that the times of edges shall be on; it is called in threads.
     """
@@ -184,7 +184,7 @@ class GpiozeroPorts:
 
 
 class GpiozeroInput:
-    """Implements `drivers.contract.InputLine`."""
+    """Implements `drivers.seams.InputLine`."""
 
     def __init__(
         self, pin: int, raw: _Pin, active_high: bool, now: Callable[[], float], released: Callable[[], object]
@@ -263,7 +263,7 @@ class GpiozeroInput:
 
 
 class GpiozeroOutput:
-    """Implements `drivers.contract.OutputLine`."""
+    """Implements `drivers.seams.OutputLine`."""
 
     def __init__(self, pin: int, raw: _Pin, active_high: bool, released: Callable[[], object]) -> None:
         self._pin = pin

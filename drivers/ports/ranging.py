@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from gpiozero import DistanceSensor
 from gpiozero.exc import DistanceSensorNoEcho, PWMSoftwareFallback
 
-from drivers.contract import PortError, PortFault, Reason
+from drivers.contract import Reason
+from drivers.seams import PortError, PortFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ class _Sensor(DistanceSensor):  # type: ignore[misc] # gpiozero has no types
 
 
 class GpiozeroRanging:
-    """Implements `drivers.contract.RangingLine`."""
+    """Implements `drivers.seams.RangingLine`."""
 
     def __init__(self, trigger: int, echo: int, factory: Any, released: Callable[[], object]) -> None:  # noqa: ANN401 - gpiozero has no types
         self._name = f"GPIO{trigger} and GPIO{echo}"

@@ -11,7 +11,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from drivers.contract import PortError, PortFault
+from drivers.seams import PortError, PortFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -43,7 +43,7 @@ class ScriptError(AssertionError):
 
 
 class ScriptedSerialPort:
-    """Implements `drivers.contract.SerialPort`. After its last step the line is silent."""
+    """Implements `drivers.seams.SerialPort`. After its last step the line is silent."""
 
     def __init__(self, *steps: Expect | Give | Fail, path: str = "script") -> None:
         self._steps = deque(steps)
@@ -102,7 +102,7 @@ class ScriptedSerialPort:
 
 
 class ScriptedSerialPorts:
-    """Implements `drivers.contract.SerialPorts`: what each attempt to open a path gives, in turn."""
+    """Implements `drivers.seams.SerialPorts`: what each attempt to open a path gives, in turn."""
 
     def __init__(self, ports: Mapping[str, Iterable[ScriptedSerialPort | PortError]]) -> None:
         self._waiting = {path: deque(attempts) for path, attempts in ports.items()}
@@ -129,7 +129,7 @@ class ScriptedSerialPorts:
 
 
 class ScriptedInput:
-    """Implements `drivers.contract.InputLine`: edges that come at their times on the clock `now`, in seconds."""
+    """Implements `drivers.seams.InputLine`: edges that come at their times on the clock `now`, in seconds."""
 
     def __init__(
         self, now: Callable[[], float], edges: Iterable[tuple[float, bool]], *, start: bool = False, dropped: int = 0
@@ -170,7 +170,7 @@ class ScriptedInput:
 
 
 class ScriptedOutput:
-    """Implements `drivers.contract.OutputLine`: the levels that must be driven, the initial one first."""
+    """Implements `drivers.seams.OutputLine`: the levels that must be driven, the initial one first."""
 
     def __init__(self, *levels: bool) -> None:
         self._levels = deque(levels)
@@ -195,7 +195,7 @@ class ScriptedOutput:
 
 
 class ScriptedRanging:
-    """Implements `drivers.contract.RangingLine`: what each measurement gives, in turn; the last for good."""
+    """Implements `drivers.seams.RangingLine`: what each measurement gives, in turn; the last for good."""
 
     def __init__(self, *echoes: float | Reason | PortError) -> None:
         self._echoes = deque(echoes)
@@ -217,7 +217,7 @@ class ScriptedRanging:
 
 
 class ScriptedGpioPorts:
-    """Implements `drivers.contract.GpioPorts`: one line a pin, that of the echo for two."""
+    """Implements `drivers.seams.GpioPorts`: one line a pin, that of the echo for two."""
 
     def __init__(self, lines: Mapping[int, ScriptedInput | ScriptedOutput | ScriptedRanging]) -> None:
         self._lines = dict(lines)

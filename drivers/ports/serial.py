@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import serial
 
-from drivers.contract import PortError, PortFault
 from drivers.ports import explain
+from drivers.seams import PortError, PortFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ def open_line(path: Path, line: SerialLine) -> serial.Serial:
 
 
 class PosixSerialPorts:
-    """Implements `drivers.contract.SerialPorts`. Absolute paths are looked for below `root`."""
+    """Implements `drivers.seams.SerialPorts`. Absolute paths are looked for below `root`."""
 
     def __init__(self, root: Path = Path("/"), opener: Callable[[Path, SerialLine], serial.Serial] = open_line) -> None:
         self._root = root
@@ -106,7 +106,7 @@ class PosixSerialPorts:
 
 
 class PosixSerialPort:
-    """Implements `drivers.contract.SerialPort` on the running loop. One reader at a time."""
+    """Implements `drivers.seams.SerialPort` on the running loop. One reader at a time."""
 
     def __init__(self, path: str, port: serial.Serial) -> None:
         self._path = path

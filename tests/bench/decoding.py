@@ -150,7 +150,7 @@ def _work(
 
 
 class Talker:
-    """A line on which a device says its recordings again and again; `drivers.contract.SerialPorts` and `SerialPort`."""
+    """A line on which a device says its recordings again and again; `drivers.seams.SerialPorts` and `SerialPort`."""
 
     def __init__(self, name: str, rate: float) -> None:
         found = [one.data for one in recordings(name) if '"fault"' not in str(one.expected) and not one.given]

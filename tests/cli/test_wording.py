@@ -8,9 +8,9 @@ import pytest
 
 from agent import i18n
 from agent.commands.wording import of_port, unit
-from drivers.contract import PortError, PortFault
 from drivers.ports import explain, gpio, serial
 from drivers.quantities import QUANTITIES
+from drivers.seams import PortError, PortFault
 
 NAMES = (
     r"GPIO\w*|lgpio\S*|gpiozero|pin factory|[\w./-]*/[\w./*-]+|Raspberry Pi|venv|sudo [\w ./-]+|udev|--[\w-]+|'[^']*'"

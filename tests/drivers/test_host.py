@@ -1,8 +1,9 @@
 import pytest
 
 from agent.host.files import SystemFolder
-from drivers.contract import GatewayView, Measurement, Reason
+from drivers.contract import Measurement, Reason
 from drivers.devices.host import DRIVER, Settings
+from drivers.seams import GatewayView
 from hil.devices.host import DISK, VOLTAGE, HostFiles
 from tests.drivers.feeding import values
 

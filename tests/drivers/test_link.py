@@ -4,8 +4,9 @@ import time
 import pytest
 
 from agent.host.files import SystemFolder
-from drivers.contract import GatewayView, LinkCounts, Reason
+from drivers.contract import Reason
 from drivers.devices.link import DRIVER, Settings
+from drivers.seams import GatewayView, LinkCounts
 from hil.devices.host import HostFiles
 from tests.drivers.feeding import values
 

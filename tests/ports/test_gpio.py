@@ -12,8 +12,8 @@ import pytest
 from gpiozero.exc import PinUnknownPi
 from gpiozero.pins.mock import MockFactory
 
-from drivers.contract import GpioPorts, PortError, PortFault
 from drivers.ports.gpio import QUEUE_LIMIT, GpiozeroInput, GpiozeroPorts, steady
+from drivers.seams import GpioPorts, PortError, PortFault
 
 SOON = 5.0  # seconds
 

@@ -6,8 +6,9 @@ import time
 import pytest
 from gpiozero.pins.mock import MockFactory, MockTriggerPin
 
-from drivers.contract import PortError, PortFault, Reason
+from drivers.contract import Reason
 from drivers.ports.gpio import GpiozeroPorts
+from drivers.seams import PortError, PortFault
 
 SOON = 5.0  # seconds
 TRIGGER, ECHO = 23, 24

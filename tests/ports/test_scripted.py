@@ -3,16 +3,7 @@ import time
 
 import pytest
 
-from drivers.contract import (
-    GpioPorts,
-    InputLine,
-    OutputLine,
-    PortError,
-    PortFault,
-    SerialLine,
-    SerialPort,
-    SerialPorts,
-)
+from drivers.contract import SerialLine
 from drivers.ports.scripted import (
     Expect,
     Fail,
@@ -24,6 +15,7 @@ from drivers.ports.scripted import (
     ScriptedSerialPorts,
     ScriptError,
 )
+from drivers.seams import GpioPorts, InputLine, OutputLine, PortError, PortFault, SerialPort, SerialPorts
 
 LINE = SerialLine()
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import serial
 
-from drivers.contract import PortError, PortFault, SerialLine
+from drivers.contract import SerialLine
 from drivers.ports.serial import BUFFER_LIMIT, READ_SIZE, PosixSerialPort, PosixSerialPorts, existing, open_line
+from drivers.seams import PortError, PortFault
 
 LINE = SerialLine(9600)
 SOON = 5.0  # seconds

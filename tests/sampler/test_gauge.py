@@ -5,9 +5,10 @@ import pytest
 from agent.host.files import SystemFolder
 from agent.sampler.gauge import observe
 from agent.sampler.ranging import measure
-from drivers.contract import GatewayView, PortError, PortFault, Reason
+from drivers.contract import Reason
 from drivers.devices import hcsr04, host
 from drivers.ports.scripted import ScriptedGpioPorts, ScriptedRanging
+from drivers.seams import GatewayView, PortError, PortFault
 from hil.devices.host import HostFiles
 from tests.sampler.bench import device, on_bench, passes
 

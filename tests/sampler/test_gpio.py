@@ -11,9 +11,10 @@ from agent.sampler.edges import watch
 from agent.sampler.output import Sounding, drive
 from agent.sampler.reminder import Reminder
 from agent.sampler.supervise import supervise
-from drivers.contract import Measurement, PortError, PortFault
+from drivers.contract import Measurement
 from drivers.devices import button, rain_gauge, siren
 from drivers.ports.scripted import ScriptedGpioPorts, ScriptedInput, ScriptedOutput
+from drivers.seams import PortError, PortFault
 from tests.sampler.bench import device, on_bench, passes
 
 GAUGE = device(rain_gauge.DRIVER, "rain-1", rain_gauge.Settings(pin=17, hold=0.01, report=300.0))
@@ -145,7 +146,7 @@ def test_the_day_comes_while_the_agent_runs(tmp_path):
 
 
 class Recorded:
-    """Implements `drivers.contract.OutputLine` and `GpioPorts`: notes when the level changes."""
+    """Implements `drivers.seams.OutputLine` and `GpioPorts`: notes when the level changes."""
 
     def __init__(self, bench):
         self._bench = bench

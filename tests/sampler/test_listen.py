@@ -6,9 +6,10 @@ from functools import partial
 
 from agent.sampler.listen import listen
 from agent.sampler.supervise import supervise
-from drivers.contract import Fault, FaultKind, PortError, PortFault, Prompt, SerialLine
+from drivers.contract import Fault, FaultKind, Prompt, SerialLine
 from drivers.devices import ld2451
 from drivers.ports.scripted import Expect, Fail, Give, ScriptedSerialPort, ScriptedSerialPorts
+from drivers.seams import PortError, PortFault
 from tests.sampler.bench import COUNTER, TALKER, device, on_bench, passes
 
 LINE = SerialLine(9600)

@@ -3,7 +3,8 @@
 from agent.config.model import AlarmRule, Rules
 from agent.journal.pack import Lane
 from agent.refine import Refiner
-from drivers.contract import Measurement, PortError, PortFault, Reason
+from drivers.contract import Measurement, Reason
+from drivers.seams import PortError, PortFault
 from tests.sampler.bench import TALKER, device, on_bench, passes
 
 FLOOD = AlarmRule(name="flood", quantity="level", above=2.5, clear=2.3)

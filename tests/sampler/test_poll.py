@@ -9,8 +9,9 @@ import pytest
 
 from agent.sampler.poll import GAP, LONGEST_REST, MISSED_BY_CHANCE, SHORTEST_GAP, Bus, poll, rest
 from agent.sampler.supervise import supervise
-from drivers.contract import PortError, PortFault, SerialLine
+from drivers.contract import SerialLine
 from drivers.ports.scripted import Expect, Fail, Give, ScriptedSerialPort, ScriptedSerialPorts
+from drivers.seams import PortError, PortFault
 from tests.sampler.bench import ASKED, Settings, device, on_bench, passes
 
 LINE = SerialLine(9600)
@@ -18,7 +19,7 @@ PATH = "/dev/rs485"
 
 
 class Far:
-    """The far end of a bus, which answers each request after a while; implements `drivers.contract.SerialPort`."""
+    """The far end of a bus, which answers each request after a while; implements `drivers.seams.SerialPort`."""
 
     def __init__(self, bench, delays):
         self._bench = bench

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from agent.sampler.poll import Bus, poll
-from drivers.contract import Answer, Ask, Measurement, PortError, SerialLine
+from drivers.contract import Answer, Ask, Measurement, SerialLine
 from drivers.ports.scripted import Expect, Fail, Give, ScriptedSerialPort, ScriptedSerialPorts
+from drivers.seams import PortError
 from tests.sampler.bench import ASKED, device, on_bench, passes
 
 PATH = "/dev/rs485"

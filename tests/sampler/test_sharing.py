@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from agent.sampler.sharing import SharedPorts
-from drivers.contract import PortError, PortFault, SerialLine
+from drivers.contract import SerialLine
 from drivers.ports.scripted import Expect, Fail, Give, ScriptedSerialPort, ScriptedSerialPorts
+from drivers.seams import PortError, PortFault
 
 PORT = "/dev/ttyUSB0"
 LINE = SerialLine()

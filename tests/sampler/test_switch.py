@@ -10,7 +10,8 @@ from agent.sampler.output import Sounding
 from agent.sampler.poll import Bus
 from agent.sampler.switch import follow
 from drivers import registry
-from drivers.contract import Ask, PortError, PortFault, SerialLine
+from drivers.contract import Ask, SerialLine
+from drivers.seams import PortError, PortFault
 from tests.drivers.modbus_line import Server
 from tests.sampler.bench import device, on_bench, passes
 
@@ -20,7 +21,7 @@ DELAY = 0.03  # seconds until a board answers
 
 
 class Board(Server):
-    """A relay board at the far end of a bus; implements `drivers.contract.SerialPort`."""
+    """A relay board at the far end of a bus; implements `drivers.seams.SerialPort`."""
 
     def __init__(self, **more):
         super().__init__(**more)

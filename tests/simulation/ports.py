@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from drivers.contract import PortError, PortFault
+from drivers.seams import PortError, PortFault
 from hil.devices import a02yyuw, modbus, plantower
 from tests.simulation.truth import Tip
 from tests.simulation.universe import SECOND
@@ -28,7 +28,7 @@ Said = tuple[str, float]  # quantity and value
 
 
 class SimulatedPort:
-    """Implements `drivers.contract.SerialPort`."""
+    """Implements `drivers.seams.SerialPort`."""
 
     def __init__(self, socket: Socket, clock: SimulatedClock) -> None:
         self._socket = socket
@@ -121,7 +121,7 @@ class Socket:
 
 @dataclass
 class SimulatedSerial:
-    """Implements `drivers.contract.SerialPorts`."""
+    """Implements `drivers.seams.SerialPorts`."""
 
     sockets: dict[str, Socket]
     clock: SimulatedClock
@@ -246,7 +246,7 @@ class Meter:
 
 
 class SimulatedInput:
-    """Implements `drivers.contract.InputLine`."""
+    """Implements `drivers.seams.InputLine`."""
 
     def __init__(self, contact: Contact, clock: SimulatedClock) -> None:
         self._contact = contact
@@ -357,7 +357,7 @@ class RainGauge(Contact):
 
 @dataclass
 class SimulatedGpio:
-    """Implements `drivers.contract.GpioPorts` for inputs."""
+    """Implements `drivers.seams.GpioPorts` for inputs."""
 
     contacts: dict[int, Contact]
     clock: SimulatedClock
@@ -380,7 +380,7 @@ class SimulatedGpio:
 
 @dataclass
 class SimulatedOutput:
-    """Implements `drivers.contract.OutputLine`."""
+    """Implements `drivers.seams.OutputLine`."""
 
     level: bool
 
