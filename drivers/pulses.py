@@ -1,9 +1,11 @@
 """A contact that closes once for each of something: rain, a vehicle, a litre."""
 
 import math
+from abc import ABC, abstractmethod
 from enum import Enum, auto
 from typing import NamedTuple
 
+from drivers.contract import Item
 from drivers.debounce import Debounce, Level
 
 
@@ -80,3 +82,35 @@ class Contact:
         if was_closed is None:
             return [Event(What.FOUND, level.since, 0.0)]
         return [Event(What.FREED if was_stuck else What.OPENED, level.since, level.since - was_closed.since)]
+
+
+class Reporter(ABC):
+    """An `EdgeDecoder` of one contact: tells what it does, and every so often, whatever it does, how things stand."""
+
+    def __init__(self, contact: Contact, every: float) -> None:
+        """`every` is in seconds."""
+        self._contact = contact
+        self._every = every
+        self._reported = 0.0  # when, seconds
+
+    @abstractmethod
+    def _told(self, at: float, event: Event) -> list[Item]:
+        """Return what to tell of something that the contact did."""
+
+    @abstractmethod
+    def _report(self, at: float) -> list[Item]:
+        """Return how things stand; sets `_reported`."""
+
+    def edge(self, at: float, active: bool) -> list[Item]:
+        """Take one edge."""
+        return [item for event in self._contact.edge(at, active) for item in self._told(at, event)]
+
+    def due(self) -> float:
+        """Return when `tick` wants to be called."""
+        due, report = self._contact.due(), self._reported + self._every
+        return report if due is None else min(due, report)
+
+    def tick(self, at: float) -> list[Item]:
+        """Settle the contact; notice that it is stuck; report if that is due."""
+        items = [item for event in self._contact.tick(at) for item in self._told(at, event)]
+        return items + self._report(at) if at >= self._reported + self._every else items

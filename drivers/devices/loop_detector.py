@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from drivers.contract import N_, Fault, FaultKind, Help, InputDriver, Interval, Item, Measurement, Reason, Wire
-from drivers.pulses import Contact, Event, What
+from drivers.pulses import Contact, Event, Reporter, What
 from drivers.quantities import unit
 from drivers.settings import Active, Hold, Pin, Pull, Report
 from drivers.wiring import GND, PIN
@@ -44,18 +44,17 @@ def quantities(settings: Settings) -> Mapping[str, str]:
     return {name: unit(name) for name in (measured if settings.mode == "presence" else measured[:1])}
 
 
-class LoopDetector:
+class LoopDetector(Reporter):
     """One loop: the total with each vehicle, how long each was there, and the occupancy of each report.
 
-    While the contact is stuck vehicles go by unseen, so that nothing is sent as if it were known. An `EdgeDecoder`.
+    While the contact is stuck vehicles go by unseen, so that nothing is sent as if it were known.
     """
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__(Contact(hold=settings.hold, stuck_after=settings.longest), settings.report)
         self._settings = settings
-        self._contact = Contact(hold=settings.hold, stuck_after=settings.longest)
         self._vehicles = 0
-        self._reported = 0.0  # when, seconds
-        self._occupied = 0.0  # seconds since then, without the present vehicle
+        self._occupied = 0.0  # seconds since the last report, without the present vehicle
         self._unknown = False  # the contact was stuck since then
 
     def start(self, at: float, active: bool) -> list[Item]:
@@ -64,20 +63,6 @@ class LoopDetector:
         self._reported = at
         return [self._total()]
 
-    def edge(self, at: float, active: bool) -> list[Item]:
-        """Take one edge."""
-        return self._taken(at, self._contact.edge(at, active))
-
-    def due(self) -> float:
-        """Return when `tick` wants to be called."""
-        due, report = self._contact.due(), self._reported + self._settings.report
-        return report if due is None else min(due, report)
-
-    def tick(self, at: float) -> list[Item]:
-        """Settle the contact; notice that it is stuck; report if that is due."""
-        items = self._taken(at, self._contact.tick(at))
-        return items + self._report(at) if at >= self._reported + self._settings.report else items
-
     def memory(self) -> Mapping[str, float]:
         """Return the total: it goes on after a restart."""
         return {"vehicles": self._vehicles}
@@ -85,9 +70,6 @@ class LoopDetector:
     def recall(self, memory: Mapping[str, float]) -> None:
         """Go on from the total of an earlier run."""
         self._vehicles = int(memory.get("vehicles", 0))
-
-    def _taken(self, at: float, events: list[Event]) -> list[Item]:
-        return [item for event in events for item in self._told(at, event)]
 
     def _told(self, at: float, event: Event) -> list[Item]:
         age = at - event.since

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from drivers.contract import N_, Fault, FaultKind, Help, InputDriver, Interval, Item, Measurement, Reason, Trial, Wire
-from drivers.pulses import Contact, Event, What
+from drivers.pulses import Contact, Event, Reporter, What
 from drivers.quantities import QUANTITIES, unit
 from drivers.settings import Active, Hold, Pin, Pull, Report
 from drivers.wiring import GND, PIN
@@ -52,38 +52,23 @@ def quantities(settings: Settings) -> Mapping[str, str]:
     return {settings.counts: total, "pulse_rate": unit("pulse_rate")}
 
 
-class PulseCounter:
-    """One counter: its total, and how fast the pulses came, every `report` seconds; an `EdgeDecoder`.
+class PulseCounter(Reporter):
+    """One counter: its total, and how fast the pulses came, every `report` seconds.
 
     While the contact is stuck, what is counted goes by unseen, so that the total is not sent as if it were up to date.
     """
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__(Contact(hold=settings.hold, stuck_after=settings.stuck_after), settings.report)
         self._settings = settings
-        self._contact = Contact(hold=settings.hold, stuck_after=settings.stuck_after)
         self._pulses = 0
-        self._reported = 0.0  # when, seconds
-        self._pulses_then = 0
+        self._pulses_then = 0  # at the last report
 
     def start(self, at: float, active: bool) -> list[Item]:
         """Take the level at start; report the total so far."""
         self._contact.edge(at, active)
         self._reported, self._pulses_then = at, self._pulses
         return [self._total()]
-
-    def edge(self, at: float, active: bool) -> list[Item]:
-        """Take one edge."""
-        return self._taken(at, self._contact.edge(at, active))
-
-    def due(self) -> float:
-        """Return when `tick` wants to be called."""
-        due, report = self._contact.due(), self._reported + self._settings.report
-        return report if due is None else min(due, report)
-
-    def tick(self, at: float) -> list[Item]:
-        """Settle the contact; notice that it is stuck; report if that is due."""
-        items = self._taken(at, self._contact.tick(at))
-        return items + self._report(at) if at >= self._reported + self._settings.report else items
 
     def memory(self) -> Mapping[str, float]:
         """Return how many pulses there were: they go on after a restart."""
@@ -93,15 +78,17 @@ class PulseCounter:
         """Go on from the pulses of an earlier run."""
         self._pulses = int(memory.get("pulses", 0))
 
-    def _taken(self, at: float, events: list[Event]) -> list[Item]:
-        items: list[Item] = []
-        for event in events:
-            self._pulses += event.what is What.PULSE
-            if event.what is What.STUCK:
-                items.append(Fault(FaultKind.STUCK, 0, f"contact closed for {event.lasted:g} s"))
-            if event.what in {What.STUCK, What.FREED}:
-                items += self._report(at)
-        return items
+    def _told(self, at: float, event: Event) -> list[Item]:
+        match event.what:
+            case What.PULSE:
+                self._pulses += 1
+                return []
+            case What.STUCK:
+                return [Fault(FaultKind.STUCK, 0, f"contact closed for {event.lasted:g} s"), *self._report(at)]
+            case What.FREED:
+                return self._report(at)
+            case _:
+                return []
 
     def _report(self, at: float) -> list[Item]:
         pulses, seconds = self._pulses - self._pulses_then, at - self._reported

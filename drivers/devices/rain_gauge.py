@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from drivers.contract import N_, Fault, FaultKind, Help, InputDriver, Interval, Item, Measurement, Reason, Trial, Wire
-from drivers.pulses import Contact, Event, What
+from drivers.pulses import Contact, Event, Reporter, What
 from drivers.quantities import always
 from drivers.settings import Active, Hold, Pin, Pull, Report
 from drivers.wiring import GND, PIN
@@ -36,41 +36,26 @@ class Settings:
     report: Report = 300.0
 
 
-class RainGauge:
-    """One gauge: its running total and the rate at each tip and every `report` seconds; an `EdgeDecoder`.
+class RainGauge(Reporter):
+    """One gauge: its running total and the rate at each tip and every `report` seconds.
 
     The rate is that of the last two tips, and sinks while the next one does not come; it is not known at start. While
     the contact is stuck rain goes by unseen, so that the total is not sent as if it were up to date.
     """
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__(Contact(hold=settings.hold, stuck_after=STUCK_AFTER, spacing=SPACING), settings.report)
         self._settings = settings
-        self._contact = Contact(hold=settings.hold, stuck_after=STUCK_AFTER, spacing=SPACING)
         self._total = 0.0  # mm
         self._last_tip = 0.0  # or the start
         self._tipped = False
         self._apart = DRY_AFTER  # seconds between the last two tips
-        self._next_report = 0.0
 
     def start(self, at: float, active: bool) -> list[Item]:
         """Take the level at start; report the total so far."""
         self._contact.edge(at, active)
         self._last_tip = at
         return self._rain(at)
-
-    def edge(self, at: float, active: bool) -> list[Item]:
-        """Take one edge."""
-        return [item for event in self._contact.edge(at, active) for item in self._told(at, event)]
-
-    def due(self) -> float:
-        """Return when `tick` wants to be called."""
-        due = self._contact.due()
-        return self._next_report if due is None else min(due, self._next_report)
-
-    def tick(self, at: float) -> list[Item]:
-        """Settle the contact; notice that it is stuck; report the total if that is due."""
-        items = [item for event in self._contact.tick(at) for item in self._told(at, event)]
-        return items + self._rain(at) if at >= self._next_report else items
 
     def memory(self) -> Mapping[str, float]:
         """Return the total: it goes on after a restart."""
@@ -99,8 +84,11 @@ class RainGauge:
         self._total = round(self._total + self._settings.mm_per_tip, DIGITS)
         return self._rain(at, age=at - since)
 
+    def _report(self, at: float) -> list[Item]:
+        return self._rain(at)
+
     def _rain(self, at: float, age: float = 0.0) -> list[Item]:
-        self._next_report = at + self._settings.report
+        self._reported = at
         if self._contact.stuck:
             return [Measurement("rain", None, Reason.STUCK), Measurement("rain_rate", None, Reason.STUCK)]
         rain = Measurement("rain", self._total, age=age)
