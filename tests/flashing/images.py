@@ -42,7 +42,7 @@ def run(*command, check=True):
     return done.stdout
 
 
-def image(folder, generation="bookworm", architecture="aarch64"):
+def image(folder, generation="bookworm", architecture="aarch64", boot_size=BOOT_SIZE):
     """Make an image: a partition table, a boot partition and a root partition."""
     boot, root = folder / "boot", folder / "root"
     boot.mkdir(parents=True)
@@ -56,22 +56,22 @@ def image(folder, generation="bookworm", architecture="aarch64"):
     (root / "etc/os-release").write_text(f"VERSION_CODENAME={generation}\n")
     path = folder / f"{generation}.img"
     with path.open("wb") as file:
-        file.write(table())
-        file.truncate(BOOT_AT + BOOT_SIZE + ROOT_SIZE)
+        file.write(table(boot_size))
+        file.truncate(BOOT_AT + boot_size + ROOT_SIZE)
     part = folder / "part"
     with part.open("wb") as file:
-        file.truncate(BOOT_SIZE)
+        file.truncate(boot_size)
     run("mkfs.vfat", "-F", "32", "-n", "BOOTFS", str(part))
     run("mcopy", "-i", str(part), *sorted(map(str, boot.iterdir())), "::/")
     inject(path, part, BOOT_AT)
     run("mke2fs", "-q", "-t", "ext4", "-d", str(root), str(part.with_name("ext4")), f"{ROOT_SIZE // 1024}k")
-    inject(path, part.with_name("ext4"), BOOT_AT + BOOT_SIZE)
+    inject(path, part.with_name("ext4"), BOOT_AT + boot_size)
     return path
 
 
-def table():
+def table(boot_size):
     """Return a first sector that names both partitions."""
-    entries = [(0x0C, BOOT_AT, BOOT_SIZE), (0x83, BOOT_AT + BOOT_SIZE, ROOT_SIZE)]
+    entries = [(0x0C, BOOT_AT, boot_size), (0x83, BOOT_AT + boot_size, ROOT_SIZE)]
     packed = b"".join(struct.pack("<4xB3xII", kind, at // 512, size // 512) for kind, at, size in entries)
     return bytes(446) + packed.ljust(64, b"\0") + b"\x55\xaa"
 
