@@ -22,7 +22,11 @@ from hil.rigs.timeline import Timeline
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-BACKENDS = {"sim": "hil.rigs.sim:SimRig", "container": "hil.rigs.container:ContainerRig"}
+BACKENDS = {
+    "sim": "hil.rigs.sim:SimRig",
+    "container": "hil.rigs.container:ContainerRig",
+    "vm": "hil.rigs.vm:VmRig",
+}
 PATIENCE = 60.0  # seconds that a test waits for what it expects
 
 _TIMELINE = pytest.StashKey[Timeline]()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 KEPT = 2  # roots; older ones that nobody uses are removed
 IDLE = ("mosquitto.service", "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer")
 MACHINE_ID = "0123456789abcdef0123456789abcdef"  # with one, the first boot is like every other
+HOSTS = "127.0.0.1 localhost\n"
 PINS = "usr/lib/python3/dist-packages/rig_pins-1.dist-info"
 ENTRY_POINT = "[gpiozero_pin_factories]\nrig = hil.pins:RigFactory\n"
 
@@ -32,7 +33,7 @@ def laid_out(prepare: Callable[[Path], None], recipe: str, cache: Path = CACHE) 
 
     `prepare` gets the bare Debian; `recipe` is any text that changes when what it does changes.
     """
-    parts = "\n".join([recipe, *PACKAGES, *IDLE, MACHINE_ID, PINS, ENTRY_POINT])
+    parts = "\n".join([recipe, *PACKAGES, *IDLE, MACHINE_ID, HOSTS, PINS, ENTRY_POINT])
     archive = bare(PACKAGES, cache)
     root = cache / f"root-{archive.stem}-{sha256(parts.encode()).hexdigest()[:12]}"
     with _locked(cache / "roots.lock", fcntl.LOCK_EX):
@@ -67,6 +68,7 @@ def _lay_out(root: Path, unpacked: Path, prepare: Callable[[Path], None]) -> Non
 def _quieten(root: Path) -> None:
     """Leave out what a gateway of a rig has no use for, and have gpiozero find the pins of a rig."""
     (root / "etc/machine-id").write_text(f"{MACHINE_ID}\n")
+    (root / "etc/hosts").write_text(HOSTS)
     run_in(root, "systemctl", "mask", "--quiet", *IDLE)
     (root / PINS).mkdir(parents=True)
     (root / PINS / "METADATA").write_text("Metadata-Version: 2.1\nName: rig-pins\nVersion: 1\n")

@@ -21,7 +21,7 @@ class ContainerBed:
     def __init__(self, rig):
         self.rig = rig
 
-    def process(self):
+    async def process(self):
         """Return its number and when it began: in a container, numbers are the same after each boot."""
         number = self.rig.container.show("roadside", "MainPID")["MainPID"]
         began = self.rig.container.seen(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[19]
@@ -34,17 +34,17 @@ class ContainerBed:
         except (aiomqtt.MqttError, TimeoutError):
             return False
 
-    def free_on_card(self):
+    async def free_on_card(self):
         at = os.statvfs(self.rig.container.seen("/var/lib/roadside"))
         return at.f_bavail * at.f_bsize
 
-    def in_memory(self):
+    async def in_memory(self):
         return os.listdir(self.rig.container.seen("/run/roadside")) if self.rig.container.is_on else []
 
-    def boot_id(self):
+    async def boot_id(self):
         return self.rig.container.run("cat", "/proc/sys/kernel/random/boot_id").stdout
 
-    def wall_clock(self):
+    async def wall_clock(self):
         return float(self.rig.container.run("date", "+%s").stdout)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 from pathlib import Path
 
 import aiomqtt
@@ -22,7 +21,7 @@ class SimBed:
     def __init__(self, rig):
         self.rig = rig
 
-    def process(self):
+    async def process(self):
         return self.rig.manager.process.pid
 
     async def connects(self):
@@ -32,20 +31,21 @@ class SimBed:
         except (aiomqtt.MqttError, TimeoutError):
             return False
 
-    def free_on_card(self):
+    async def free_on_card(self):
         at = os.statvfs(self.rig.machine.seen(self.rig.root / "var/lib/roadside"))
         return at.f_bavail * at.f_bsize
 
-    def in_memory(self):
+    async def in_memory(self):
         return os.listdir(self.rig.machine.seen(self.rig.root / "run/roadside"))
 
-    def boot_id(self):
+    async def boot_id(self):
         return self.rig.machine.seen(Path("/proc/sys/kernel/random/boot_id")).read_text()
 
-    def wall_clock(self):
+    async def wall_clock(self):
         environment = {**os.environ, **self.rig.machine.environment}
-        said = subprocess.run(["date", "+%s"], env=environment, capture_output=True, check=True)
-        return float(said.stdout)
+        asked = await asyncio.create_subprocess_exec("date", "+%s", env=environment, stdout=asyncio.subprocess.PIPE)
+        said, _ = await asked.communicate()
+        return float(said)
 
 
 @pytest.fixture

@@ -58,6 +58,12 @@ def running(machine):
     machine.until(lambda: agent(machine)["SubState"] == "running", "the agent runs again")
 
 
+def running_process(machine):
+    """Return the number of a process that is ready."""
+    machine.until(lambda: agent(machine)["SubState"] == "running" and process(machine), "the agent runs")
+    return process(machine)
+
+
 def override(machine, *lines):
     machine.run("mkdir", "-p", "/run/systemd/system/roadside.service.d")
     given = "\n".join(["[Service]", *lines, ""])
@@ -109,13 +115,13 @@ def test_an_agent_that_is_killed_is_back_with_all_that_its_young_end_held(machin
 
 
 def test_an_agent_that_hangs_is_ended_by_the_watchdog_and_started_again(machine):
-    override(machine, "WatchdogSec=1s", "RestartSec=100ms")
+    override(machine, "WatchdogSec=4s", "RestartSec=100ms")
     machine.run("systemctl", "restart", "roadside")
-    number = process(machine)
+    number = running_process(machine)
     machine.run("kill", "-STOP", str(number))
     machine.until(lambda: process(machine) not in {0, number}, "a new process")
-    told = machine.run("journalctl", "-u", "roadside", "--no-pager", "--grep", "Watchdog timeout").stdout
-    assert "Watchdog timeout" in told
+    told = ["journalctl", "-u", "roadside", "--no-pager", "--grep", "Watchdog timeout"]
+    machine.until(lambda: "Watchdog timeout" in machine.run(*told, check=False).stdout, "systemd tells of it")
 
 
 def test_a_device_that_holds_the_agent_up_is_found_and_set_aside(machine):
@@ -123,19 +129,17 @@ def test_a_device_that_holds_the_agent_up_is_found_and_set_aside(machine):
     before = path.read_text()
     pattern = r"pattern = '(?P<pm1>(?:[0-9]+)+)x'"
     path.write_text(before.replace('driver = "plantower"', f'driver = "line"\n{pattern}'))
-    override(machine, "WatchdogSec=2s", "RestartSec=100ms")
+    override(machine, "WatchdogSec=4s", "RestartSec=100ms")
     try:
         machine.run("systemctl", "restart", "roadside")
         machine.run("tee", "/run/cabinet-says", given="\n" + "1" * 40 + "!\n")
         machine.until(
             lambda: status(machine).get("devices", {}).get("air-1", {}).get("state") == "quarantined", "quarantine"
         )
-        (event,) = events(machine, "device_held_up_the_agent")
-        assert event["ROADSIDE_DEVICE"] == "air-1"
-        stacks = machine.run(
-            "journalctl", "-u", "roadside", "--no-pager", "--grep", "Fatal Python error: Aborted"
-        ).stdout
-        assert "Aborted" in stacks
+        machine.until(lambda: events(machine, "device_held_up_the_agent"), "an event with the device")
+        assert {event["ROADSIDE_DEVICE"] for event in events(machine, "device_held_up_the_agent")} == {"air-1"}
+        stacks = ["journalctl", "-u", "roadside", "--no-pager", "--grep", "Fatal Python error: Aborted"]
+        machine.until(lambda: "Aborted" in machine.run(*stacks, check=False).stdout, "what the threads were doing")
     finally:
         path.write_text(before)
     machine.run("systemctl", "restart", "roadside")
@@ -155,7 +159,7 @@ def test_a_configuration_that_was_never_valid_is_not_tried_again(machine):
 
 
 def test_an_agent_that_keeps_ending_is_never_given_up(machine):
-    override(machine, "ExecStart=", "ExecStart=/bin/false", "RestartSec=10ms", "RestartSteps=0")
+    override(machine, "ExecStart=", "ExecStart=/bin/false", "ExecStopPost=", "RestartSec=10ms", "RestartSteps=0")
     machine.run("systemctl", "restart", "roadside", check=False)
     machine.until(lambda: int(agent(machine)["NRestarts"]) > 20, "more restarts than systemd's own limit allows")
 
@@ -179,9 +183,10 @@ def test_reload_takes_up_a_valid_file_in_the_same_process_and_tells_what_is_wron
 
 def test_a_stop_takes_less_than_5_s_and_leaves_nothing_running(machine):
     machine.until(lambda: status(machine), "an agent that answers")
-    began = time.monotonic()
+    began = time.monotonic()  # the clock of systemd's timestamps, and the same in the container
     machine.run("systemctl", "stop", "roadside")
-    assert time.monotonic() - began < 5
+    ended = "ExecMainExitTimestampMonotonic"
+    assert int(machine.show("roadside", ended)[ended]) / 1e6 - began < 5
     assert agent(machine)["Result"] == "success"
     assert machine.run("test", "-e", "/run/roadside/young").returncode == 0  # RuntimeDirectoryPreserve=
 
