@@ -29,7 +29,8 @@ AMPLIFICATION = 5  # bytes that a card writes inside for each that it is told to
 SHORTEST = 3600.0  # seconds since the boot, below which a rate of writing says nothing
 DAY, YEAR = 86_400.0, 365.25 * 86_400
 TROUBLE = re.compile(
-    r"EXT4-fs error|I/O error,? dev mmcblk|mmc\d+: .*(error|timeout)|Buffer I/O error on dev(ice)? mmc"
+    r"EXT4-fs error|I/O error,? dev mmcblk|Buffer I/O error on dev(ice)? mmc"
+    r"|mmc0: (?!.*SD ext reg).*([Ee]rror|[Tt]imeout)"  # mmc1 is the Wi-Fi; the extension register good cards lack, too
 )
 COPY = N_("bring what is on the card to a new one: roadside journal import")
 

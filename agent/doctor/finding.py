@@ -111,6 +111,9 @@ class Check:
             text = _("cannot be looked at: {file}: {error}") if error.filename else _("cannot be looked at: {error}")
             why = retold(error.strerror or str(error))
             yield self.finding(unknown(text.format(file=error.filename, error=why)))
+        except (ValueError, LookupError) as error:  # a file that says something else than its kernel or program would
+            text = _("what is there is not understood: {error}")
+            yield self.finding(unknown(text.format(error=error)))
 
     def finding(self, verdict: Verdict) -> Finding:
         """Return a verdict of this check as a finding."""

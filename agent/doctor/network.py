@@ -161,6 +161,8 @@ class Way:
             raise Stop(
                 unknown(_("the agent is logged in at another broker now: {url}").format(url=self._status["broker"]))
             )
+        if self._site.may_be_online:
+            raise Stop(unknown(_("the agent may be logged in there, and would be thrown off; look again with sudo")))
         quiet = replace(self._uplink, commands=False, backup_url=None)
         try:
             async with MqttBroker(quiet, files=self._files, within=WITHIN).connect(None) as link:

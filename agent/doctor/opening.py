@@ -30,10 +30,11 @@ def gateway(paths: Paths, path: Path | None = None) -> Site:
     """Return the gateway that this is."""
     file = path or paths.under(DEFAULT)
     config, problem = _config(file)
+    status, why, is_there = {}, "", True
     try:
-        status, why = asyncio.run(ask(paths.runtime / SOCKET, {"do": "status"})), ""
+        status = asyncio.run(ask(paths.runtime / SOCKET, {"do": "status"}))
     except ControlError as error:
-        status, why = {}, str(error)
+        why, is_there = str(error), not isinstance(error.__context__, FileNotFoundError | ConnectionError)
     return Site(
         root=paths.root,
         boot=boot_folder(paths.root),
@@ -42,6 +43,7 @@ def gateway(paths: Paths, path: Path | None = None) -> Site:
         config_file=file,
         status=status,
         status_problem=why,
+        may_be_online=is_there and not status,
     )
 
 

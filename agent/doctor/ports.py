@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from contextlib import suppress
+from stat import S_ISCHR
 from typing import TYPE_CHECKING
 
 from agent.doctor.finding import Check, Command, Verdict, error, fine, unknown, warning
@@ -50,8 +52,11 @@ def holder(site: Site) -> Iterator[Verdict]:
         path = site.path(port)
         if not path.exists():
             continue
-        others = {process: name for process, name in holders(site, path).items() if process != agent}
-        if not others:
+        found, complete = holders(site, path)
+        others = {process: name for process, name in found.items() if process != agent}
+        if not others and not complete:
+            yield unknown(_("who has {port} open only root can see; look again with sudo").format(port=port))
+        elif not others:
             yield fine(_("nobody but the agent has {port} open").format(port=port))
         for process, name in others.items():
             text = _("{name} (process {process}) has {port} open")
@@ -92,19 +97,22 @@ def twins(site: Site) -> Iterator[Verdict]:
         yield fine(_("no port goes by a name that two adapters share"))
 
 
-def holders(site: Site, device: Path) -> dict[str, str]:
-    """Return the processes that have a device open, by their ids, as far as /proc shows them to us."""
+def holders(site: Site, device: Path) -> tuple[dict[str, str], bool]:
+    """Return the processes that have a device open, by their ids, and whether /proc shows all of them to us."""
     status = device.stat()
-    found = {}
-    for descriptor in site.path("proc").glob("[0-9]*/fd/*"):
+    found, complete = {}, True
+    for process in site.glob("proc/[0-9]*"):
         try:
-            opened = descriptor.stat()
-            if (opened.st_rdev, opened.st_ino) == (status.st_rdev, status.st_ino):
-                process = descriptor.parts[-3]
-                found[process] = site.text(f"proc/{process}/comm").strip()
+            for descriptor in process.joinpath("fd").iterdir():
+                with suppress(FileNotFoundError):  # closed meanwhile, or the end of a pipe
+                    opened = descriptor.stat()
+                    if S_ISCHR(opened.st_mode) and opened.st_rdev == status.st_rdev:
+                        found[process.name] = (process / "comm").read_text("utf-8", "replace").strip()
+        except PermissionError:
+            complete = False
         except OSError:
-            continue  # closed or ended meanwhile, or somebody else's
-    return found
+            continue  # it has ended
+    return found, complete
 
 
 def lasting(site: Site, port: str) -> list[str]:

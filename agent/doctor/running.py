@@ -20,7 +20,13 @@ def troubles(site: Site) -> Iterator[Verdict]:
     if not site.status:
         yield unknown(site.status_problem, Command(("systemctl", "start", "roadside.service")))
         return
-    found = status.troubles(dict(site.status))
+    try:
+        found = status.troubles(dict(site.status))
+    except (LookupError, TypeError, AttributeError):
+        restart = Command(("systemctl", "restart", "roadside.service"))
+        text = _("the agent that runs is of another version ({version}) than this command")
+        yield warning(text.format(version=site.status.get("version")), restart)
+        return
     for trouble in found:
         yield warning(trouble, Command(("roadside", "status")))
     if not found:

@@ -39,7 +39,8 @@ class Site:
     config_problem: str = ""  # why not
     config_file: Path | None = None
     status: Mapping[str, Any] = field(default_factory=dict)  # of the running agent; empty: none answers
-    status_problem: str = ""
+    status_problem: str = ""  # why there is none
+    may_be_online: bool = False  # an agent may be running that we cannot ask
     clock: Clock = field(default_factory=SystemClock)
 
     def path(self, inside: str) -> Path:

@@ -1,13 +1,15 @@
 """The way to a real mosquitto, broken at each step: which one is told, and the ones behind it are not tried."""
 
 import time
+from socketserver import StreamRequestHandler, UnixStreamServer
+from threading import Thread
 
 import pytest
 
 from agent.doctor import network
 from agent.doctor.finding import Severity
 from tests.brokers import free_port, password_file
-from tests.doctor.tree import StillClock
+from tests.doctor.tree import StillClock, Tree
 from tests.uplink.authority import Authority
 
 ACL = "pattern write roadside/v1/%u/did\n"
@@ -138,6 +140,26 @@ def test_the_agent_that_is_online_is_not_thrown_off(tree, mosquitto):
     found = {one.name: one.what for one in network.findings(tree.site(), clock_is_wrong=False)}
     assert "17 messages were acknowledged" in found["network.login"]
     assert "acknowledges what the agent sends" in found["network.publish"]
+
+
+class Mumbling(StreamRequestHandler):
+    """Answers, and is not understood."""
+
+    def handle(self):
+        self.rfile.readline()
+        self.wfile.write(b"hm\n")
+
+
+def test_nor_is_one_that_may_be_online_but_cannot_be_asked(short_folder, mosquitto):
+    tree = Tree(short_folder / "root")
+    tree.uplink(mosquitto().url)
+    (tree.root / "run/roadside").mkdir(parents=True)
+    with UnixStreamServer(str(tree.root / "run/roadside/control"), Mumbling) as server:
+        listener = Thread(target=server.serve_forever, args=(0.01,))
+        listener.start()
+        assert way(tree)[:2] == ("network.login", Severity.UNKNOWN)
+        server.shutdown()
+        listener.join()
 
 
 def test_what_the_broker_has_refused_the_agent_is_told(tree, mosquitto):

@@ -35,24 +35,24 @@ def adapter(tree, tty, socket, **identity):
 
 @pytest.fixture
 def pty(tree):
-    """A real serial line as the tree's /dev/ttyAMA0, and the real /proc."""
+    """A real serial line as the tree's /dev/ttyAMA0; of the real /proc there is the process that tests."""
     (tree.root / "dev/ttyAMA0").unlink()
     ours, line = os.openpty()
     tree.link("dev/ttyAMA0", os.ttyname(line))
-    os.rename(tree.root / "proc", tree.root / "proc-of-the-tree")
-    tree.link("proc", "/proc")
+    tree.link(f"proc/{os.getpid()}", f"/proc/{os.getpid()}")
     os.close(line)
     yield os.readlink(tree.root / "dev/ttyAMA0")
     os.close(ours)
 
 
 @pytest.fixture
-def process(pty):
+def process(tree, pty):
     """A process that has the line open."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, pty], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout.readline() == "open\n"
+        tree.link(f"proc/{process.pid}", f"/proc/{process.pid}")
         yield process
         process.stdin.close()
 

@@ -65,6 +65,19 @@ def test_errors_of_the_card_in_the_kernels_log(tree, line):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "mmc1: error -110 whilst initialising SDIO card",  # the Wi-Fi
+        "mmc0: error -123 reading general info of SD ext reg",  # what good cards say, too
+        "EXT4-fs (mmcblk0p2): re-mounted. Quota mode: none.",
+    ],
+)
+def test_what_is_no_error_of_the_card(tree, line):
+    tree.systemd.dmesg += line + "\n"
+    assert tree.finding(check("card.log")).severity is Severity.FINE
+
+
+@pytest.mark.parametrize(
     ("mounts", "severity"),
     [
         ("/dev/mmcblk0p2 / ext4 ro 0 0\n", Severity.ERROR),
