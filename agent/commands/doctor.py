@@ -92,12 +92,16 @@ def lines(found: Iterable[Finding]) -> Iterator[str]:
     cells = max(width(_(mark)) for mark in MARKS.values())
     margin = " " * (cells + 4)
     last = ""
+    told: set[tuple[str, str]] = set()
     for one in found:
         if (subject := one.name.partition(".")[0]) != last:
             if last:
                 yield ""
             yield click.style(_(SUBJECTS[subject]), bold=True)
             last = subject
+        if (subject, one.what) in told:  # such as that systemd does not answer, for whatever it was asked
+            continue
+        told.add((subject, one.what))
         mark = click.style(pad(_(MARKS[one.severity]), cells), fg=COLOURS[one.severity])
         yield f"  {mark}  {printable(one.what)}"
         if one.severity != "fine":
