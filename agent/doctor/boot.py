@@ -21,6 +21,9 @@ SECTIONS = {  # a conditional filter, and what the model of which it is true is 
     "pi500": "Pi 500",
 }
 
+PI_5 = re.compile(r"Pi 5|Compute Module 5|Pi 500")
+HAS_BLUETOOTH = re.compile(r"Pi 3|Pi 4|Pi Zero W|Pi Zero 2|Pi 400|Compute Module [34]")  # on the good UART (PL011)
+
 
 class Setting(NamedTuple):
     """A line `key=value` that applies."""
@@ -70,10 +73,15 @@ def overlays(settings: list[Setting]) -> list[tuple[str, dict[str, str]]]:
     return found
 
 
-def has_uart(settings: list[Setting]) -> bool:
-    """Tell whether the UART of the pins is on: `enable_uart=1`, or on a Pi 5 also `dtparam=uart0=on`."""
+def has_uart(settings: list[Setting], model: str) -> bool:
+    """Tell whether the UART of the pins is on; on a Pi without Bluetooth it is unless somebody says otherwise."""
+    of_pi_5 = parameters(settings).get("uart0") == "on"
+    if PI_5.search(model):
+        return of_pi_5
     enabled = [one.value for one in settings if one.key == "enable_uart"]
-    return enabled[-1:] == ["1"] or parameters(settings).get("uart0") == "on"
+    if enabled:
+        return enabled[-1] == "1"
+    return of_pi_5 if not model else HAS_BLUETOOTH.search(model) is None
 
 
 def consoles(cmdline: str) -> list[str]:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from agent.doctor.site import Site
 
-PI_5 = re.compile(r"Pi 5|Compute Module 5|Pi 500")
 MOVED = (6, 6, 45)  # the kernel from which on a Pi 5's pins are gpiochip0
 OLDEST_GPIOZERO = (2, 0, 1, 3)  # 2.0.1.post3; post1 and post2 fail on a Pi 5, 2.0.1 looks at gpiochip4 alone
 PLACEHOLDER = (0, 0, 0)  # lgpio 0.0.0.2 on PyPI has no code in it
@@ -95,7 +94,7 @@ def chip(site: Site) -> Iterator[Verdict]:
         yield error(text, advice=_("boot Raspberry Pi OS"))
         return
     kernel = _version(site.text("proc/sys/kernel/osrelease"))
-    if PI_5.search(site.model) and kernel < MOVED and not site.path("dev/gpiochip0").exists():
+    if boot.PI_5.search(site.model) and kernel < MOVED and not site.path("dev/gpiochip0").exists():
         text = _("this kernel ({kernel}) has a Pi 5's pins on gpiochip4; from 6.6.45 on they are on gpiochip0")
         upgrade = (Command(("apt-get", "update")), Command(("apt-get", "full-upgrade")))
         yield error(text.format(kernel=".".join(map(str, kernel))), *upgrade)
@@ -168,7 +167,7 @@ def conflicts(site: Site) -> Iterator[Verdict]:
 def takers(lines: list[boot.Setting], model: str) -> Iterator[tuple[str, set[int]]]:
     """Yield the lines that take pins, and which they take."""
     off = {name for name, value in boot.parameters(lines).items() if value in OFF}
-    uarts = UARTS_OF_A_PI_5 if PI_5.search(model) else UARTS_OF_A_PI_4
+    uarts = UARTS_OF_A_PI_5 if boot.PI_5.search(model) else UARTS_OF_A_PI_4
     for one in lines:
         for name in boot.parameters([one]).keys() - off:
             if name in BY_PARAMETER:

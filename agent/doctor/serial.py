@@ -5,7 +5,6 @@ Sources: raspberrypi.com/documentation (UARTs; the Pi 5's pins are its ttyAMA0),
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from agent.doctor import boot
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 HEADER = ("serial0", "ttyAMA0", "ttyS0")  # not ttyAMA10, the debug socket of a Pi 5
 CONSOLE = r" ?console=(serial0|ttyAMA0|ttyS0)(,[0-9a-z]*)?"  # of sed -E
 BLUETOOTH_OFF = {"disable-bt", "pi3-disable-bt", "miniuart-bt", "pi3-miniuart-bt"}
-HAS_BLUETOOTH = r"Pi 3|Pi 4|Pi Zero W|Pi Zero 2|Pi 400|Compute Module [34]"  # on the PL011; a Pi 5 has more UARTs
 REBOOT = Command(("reboot",))
 USER = "roadside"
 GETTYS = "etc/systemd/system/getty.target.wants"
@@ -49,22 +47,24 @@ def uart(site: Site) -> Iterator[Verdict]:
         return
     file = site.boot_file(CONFIG_TXT)
     lines = boot.settings(file.read_text("utf-8", "replace"), site.model)
-    wanted = "dtparam=uart0=on" if "Pi 5" in site.model else "enable_uart=1"
-    if boot.has_uart(lines):
+    wanted = "dtparam=uart0=on" if boot.PI_5.search(site.model) else "enable_uart=1"
+    if boot.has_uart(lines, site.model):
         yield fine(_("the UART is switched on"))
         return
     text = _("the UART of the pins is not switched on: {line} is missing in {file}").format(line=wanted, file=file)
-    yield error(text, _added(site, wanted), *([REBOOT] if site.live else []))
+    # Without Bluetooth the firmware may switch it on by itself: of that the documentation says two things.
+    judge = warning if _is_without_bluetooth(lines) else error
+    yield judge(text, _added(site, wanted), *([REBOOT] if site.live else []))
 
 
 def bluetooth(site: Site) -> Iterator[Verdict]:
     """Look which UART the pins have: the good one (PL011) goes to Bluetooth unless somebody says otherwise."""
-    if site.model and re.search(HAS_BLUETOOTH, site.model) is None:
+    if site.model and boot.HAS_BLUETOOTH.search(site.model) is None:
         yield fine(_("Bluetooth is not on the UART of the pins ({model})").format(model=site.model))
         return
     file = site.boot_file(CONFIG_TXT)
     lines = boot.settings(file.read_text("utf-8", "replace"), site.model)
-    if BLUETOOTH_OFF & {name for name, _parameters in boot.overlays(lines)}:
+    if _is_without_bluetooth(lines):
         yield fine(_("Bluetooth leaves the good UART (PL011) to the pins"))
     elif not site.wants_uart:
         yield fine(_("Bluetooth has the good UART (PL011), and no device of ours wants it"))
@@ -121,6 +121,10 @@ def _shared(site: Site, what: str, *commands: Command) -> Verdict:
     if not site.wants_uart:
         return fine(_("{what}; no device of ours is there").format(what=what))
     return (warning if site.config is None else error)(what, *commands)
+
+
+def _is_without_bluetooth(lines: list[boot.Setting]) -> bool:
+    return not BLUETOOTH_OFF.isdisjoint(name for name, _parameters in boot.overlays(lines))
 
 
 def _added(site: Site, line: str) -> Command:

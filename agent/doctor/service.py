@@ -31,6 +31,7 @@ PROPERTIES = (
     "StatusText",
 )
 LOG = Command(("journalctl", "--unit", UNIT, "--lines", "50"))
+CLAIM = "etc/roadside/claim"  # is shredded when it has been used
 INVALID = "78"  # the exit status for a configuration that cannot be used
 OFTEN = 3  # restarts
 LOOSEST = 1.5  # of systemd-analyze security; docs/systemd.md
@@ -134,6 +135,15 @@ def configuration(site: Site) -> Iterator[Verdict]:
         yield error(site.config_problem, check)
 
 
+def enrolled(site: Site) -> Iterator[Verdict]:
+    """Look for a claim that still waits to be used."""
+    if site.path(CLAIM).exists():
+        text = _("this gateway has not got its certificate yet: the claim in {file} is not used")
+        yield warning(text.format(file=f"/{CLAIM}"), *([Command(("roadside", "enrol"))] if site.live else []))
+    else:
+        yield fine(_("no claim waits to be used"))
+
+
 def properties(site: Site) -> dict[str, str]:
     """Return what systemd says of the unit; empty if it does not answer."""
     done = site.run(("systemctl", "show", UNIT, f"--property={','.join(PROPERTIES)}"))
@@ -152,6 +162,7 @@ CONFIGURATION = Check("systemd.configuration", N_("without one nothing is read")
 ON_A_CARD = (
     CONFIGURATION,
     Check("systemd.unit", N_("after a power cut nobody is there to start it by hand"), installed),
+    Check("systemd.enrolment", N_("without its certificate the broker does not let it in"), enrolled),
     Check(
         "systemd.hardware_watchdog", N_("a system that hangs is silent until somebody drives there"), hardware_watchdog
     ),

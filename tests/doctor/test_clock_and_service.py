@@ -91,6 +91,12 @@ def test_a_unit_that_is_not_started_at_boot_is_enabled_on_a_card_by_the_real_sys
     assert [one.severity for one in check("systemd.unit").findings(tree.card())] == [Severity.FINE]
 
 
+def test_a_claim_that_has_not_been_used(tree):
+    tree.write("etc/roadside/claim", "a claim")
+    found = tree.finding(check("systemd.enrolment"))
+    assert (found.severity, str(found.commands[0])) == (Severity.WARNING, "sudo roadside enrol")
+
+
 def test_an_agent_that_has_ended_is_started(tree):
     tree.systemd.unit |= {"ActiveState": "failed", "Result": "watchdog"}
     found = tree.finding(check("systemd.running"))

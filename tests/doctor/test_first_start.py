@@ -2,8 +2,9 @@
 
 import pytest
 
-from agent.doctor import first_start
+from agent.doctor import first_start, gpio, serial
 from agent.doctor.finding import Severity
+from agent.flashing import bootfiles
 
 (CHECK,) = first_start.CHECKS
 LOG = "boot/firmware/roadside-log.txt"
@@ -36,3 +37,14 @@ def test_before_the_first_start_the_configuration_lies_on_the_boot_partition(tre
     text = tree.read("etc/roadside/gateway.toml").replace("pkt-0042", "pkt-0077")
     tree.write("boot/firmware/roadside/gateway.toml", text)
     assert tree.card("boot/firmware").config.gateway.id == "pkt-0077"
+
+
+@pytest.mark.parametrize("generation", ["bookworm", "trixie"])
+@pytest.mark.parametrize("model", ["", "Raspberry Pi 4 Model B\0", "Raspberry Pi 5 Model B\0"])
+def test_what_roadside_flash_writes_is_as_the_doctor_wants_it(tree, generation, model):
+    cmdline = "console=serial0,115200 console=tty1 root=PARTUUID=1c2d3e4f-02 rootwait"
+    for name, data in bootfiles.starters(generation, "pkt-0042", "digest", cmdline, "dtparam=audio=on\n").items():
+        tree.write(f"boot/firmware/{name}", data.decode())
+    tree.write("proc/device-tree/model", model)
+    found = [one for check in (*serial.CHECKS, *gpio.CHECKS) for one in check.findings(tree.site())]
+    assert [one.what for one in found if one.severity is not Severity.FINE] == []

@@ -36,7 +36,7 @@ def no_groups(tree):
 
 BREAKS = {
     "serial.console": (console, Severity.ERROR),
-    "serial.uart": (switched_off, Severity.ERROR),
+    "serial.uart": (switched_off, Severity.WARNING),
     "serial.bluetooth": (bluetooth, Severity.WARNING),
     "serial.groups": (no_groups, Severity.ERROR),
 }
@@ -102,6 +102,23 @@ def test_a_pi_5_has_another_uart_for_bluetooth_and_another_switch(tree):
     assert tree.finding(check("serial.uart")).severity is Severity.FINE
     tree.write(CONFIG, "[pi4]\nenable_uart=1\n")
     assert "dtparam=uart0=on" in tree.finding(check("serial.uart")).what
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "severity"),
+    [
+        ("Raspberry Pi 4 Model B", "", Severity.ERROR),
+        ("Raspberry Pi 4 Model B", "enable_uart=0\ndtoverlay=disable-bt", Severity.WARNING),
+        ("Raspberry Pi 2 Model B", "", Severity.FINE),
+        ("Raspberry Pi 2 Model B", "enable_uart=0", Severity.ERROR),
+        ("Raspberry Pi 5 Model B", "enable_uart=1", Severity.ERROR),
+        ("Raspberry Pi 5 Model B", "enable_uart=1\n[pi5]\ndtparam=uart0=on", Severity.FINE),
+    ],
+)
+def test_whether_the_uart_is_on_depends_on_the_model(tree, model, text, severity):
+    tree.write("proc/device-tree/model", model)
+    tree.write(CONFIG, text + "\n")
+    assert tree.finding(check("serial.uart")).severity is severity
 
 
 def test_a_login_that_is_enabled_is_disabled(tree):
