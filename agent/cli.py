@@ -27,7 +27,7 @@ COMMANDS = {
     "support": N_("Pack what the workshop needs to know, without secrets."),
     "watch": N_("Show live what devices measure, and the bytes on their lines."),
     "probe": N_("Find out what is at the serial ports."),
-    "commission": N_("Walk through the mounted cabinet, device by device, and send a signed report."),
+    "commission": N_("Walk through the mounted cabinet, and send a report."),
     "configure": N_("Try another configuration."),
     "safe": N_("Switch all outputs off after the agent has ended."),
     "update": N_("Install a later release, and try it."),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agent.commissioning.tasks import Task
 
 NEARLY = 0.999  # totals are sums of decimal fractions
+LARGEST = 1e300  # no sensor says more, and sums must be possible
 ROUNDS = 2  # a value may be the last word of a device that died
 
 
@@ -22,15 +23,15 @@ class Arrived:
     """What came of one quantity."""
 
     first: Any
-    last: Any
-    lowest: Any
-    highest: Any
-    count: int
     unit: str
+    last: Any = None
+    lowest: float = math.inf
+    highest: float = -math.inf
+    count: int = 0
 
     def plain(self) -> dict[str, Any]:
         """Return it ready for JSON."""
-        numbers = {"lowest": self.lowest, "highest": self.highest} if _is_number(self.last) else {}
+        numbers = {"lowest": self.lowest, "highest": self.highest} if self.lowest <= self.highest else {}
         return {"first": self.first, "last": self.last, **numbers, "count": self.count, "unit": self.unit}
 
 
@@ -43,7 +44,10 @@ class Judge:
         self.faults = 0
         self._task = task
         before = task.before.get(task.quantity)
-        self._seen: list[Any] = [] if before is None else [before]  # of the task's quantity: the extremes, or states
+        self._states: set[Any] = set()  # of the task's quantity, where it is no number
+        self._extremes: tuple[float, float] | None = None  # where it is one
+        if before is not None:
+            self._see(before)
 
     def take(self, entry: Mapping[str, Any]) -> None:
         """Take one entry of `watch`."""
@@ -69,7 +73,7 @@ class Judge:
             case Kind.MOVES:
                 return self._task.quantity in self.arrived and self._moved()
             case Kind.SWITCHES:
-                return True in self._seen and self.arrived["on"].last is False
+                return True in self._states and self.arrived["on"].last is False
             case Kind.LIVES:
                 return any(each.count >= ROUNDS for each in self.arrived.values())
 
@@ -79,36 +83,34 @@ class Judge:
         return [
             name
             for name, (low, high) in self._task.plausible.items()
-            if name in self.arrived and not low <= self.arrived[name].lowest <= self.arrived[name].highest <= high
+            if name in self.arrived and (self.arrived[name].lowest < low or self.arrived[name].highest > high)
         ]
 
     @property
     def moved(self) -> float:
         """By how much the task's quantity has moved, if it is a number; 0 if it is none."""
-        numbers = [value for value in self._seen if _is_number(value)]
-        return max(numbers) - min(numbers) if numbers else 0.0
+        return 0.0 if self._extremes is None else self._extremes[1] - self._extremes[0]
 
     def _moved(self) -> bool:
-        if _is_number(self.arrived[self._task.quantity].last):
+        if is_number(self.arrived[self._task.quantity].last):
             return self.moved >= self._task.by * NEARLY
-        return len(self._seen) > 1
+        return len(self._states) > 1
 
     def _see(self, value: Any) -> None:  # noqa: ANN401 - any value of a quantity
-        if _is_number(value):
-            self._seen = [min([*self._seen, value]), max([*self._seen, value])]
-        elif value not in self._seen:
-            self._seen.append(value)
+        if is_number(value):
+            low, high = self._extremes or (value, value)
+            self._extremes = min(low, value), max(high, value)
+        else:
+            self._states.add(value)
 
     def _note(self, quantity: str, value: Any, unit: str) -> None:  # noqa: ANN401 - as above
-        known = self.arrived.get(quantity)
-        if known is None:
-            self.arrived[quantity] = Arrived(value, value, value, value, 1, unit)
-            return
+        known = self.arrived.setdefault(quantity, Arrived(value, unit))
         known.last = value
         known.count += 1
-        if _is_number(value) and _is_number(known.lowest):
+        if is_number(value):
             known.lowest, known.highest = min(known.lowest, value), max(known.highest, value)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def is_number(value: object) -> bool:
+    """Tell whether a value is a number that can move."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST

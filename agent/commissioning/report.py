@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from agent.i18n import _
+from drivers.contract import N_
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ LARGEST = 48 * 1024  # bytes of a report: what fits into a request to the agent
 
 
 class UnsignedError(Exception):
-    """A report cannot be signed; the message says why, for people."""
+    """A report cannot be signed; the message says why, in English; the report carries it."""
 
 
 def text(
@@ -50,18 +50,18 @@ def sign(report: str, key: bytes) -> dict[str, str]:
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     except ImportError:
-        raise UnsignedError(_("install roadside[signatures], or Debian's python3-cryptography")) from None
+        raise UnsignedError(N_("install roadside[signatures], or Debian's python3-cryptography")) from None
     try:
         private = serialization.load_pem_private_key(key, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise UnsignedError(_("the key is no private key in PEM, or is encrypted")) from None
+        raise UnsignedError(N_("the key is no private key in PEM, or is encrypted")) from None
     message = CONTEXT + report.encode()
     if isinstance(private, Ed25519PrivateKey):
         algorithm, signature = ED25519, private.sign(message)
     elif isinstance(private, ec.EllipticCurvePrivateKey) and isinstance(private.curve, ec.SECP256R1):
         algorithm, signature = ECDSA, private.sign(message, ec.ECDSA(hashes.SHA256()))
     else:
-        raise UnsignedError(_("the key is neither Ed25519 nor P-256"))
+        raise UnsignedError(N_("the key is neither Ed25519 nor P-256"))
     public = private.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
