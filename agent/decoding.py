@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from drivers.contract import Decoder, Driver, EdgeDecoder, Item
 
 PLAYED_ON = 1.0  # seconds after the last edge of a trace unless told otherwise: longer than any contact bounces
+LONGEST_SILENCE = 3600.0  # seconds after which no driver is waited for any longer
 LEVELS = {b"0": "low", b"1": "high"}
 
 
@@ -66,10 +67,16 @@ def settings(driver: Driver, given: Mapping[str, str]) -> Any:  # noqa: ANN401 -
     return made
 
 
-def decoder(driver: Driver, settings: Any, *, played_on: float = PLAYED_ON) -> Decoder:  # noqa: ANN401 - the driver's own
+def decoder(
+    driver: Driver,
+    settings: Any,  # noqa: ANN401 - the driver's own
+    *,
+    played_on: float | None = None,
+) -> Decoder:
     """Return what reads a recording of the driver's device; raises NothingToDecodeError.
 
-    Bytes of a serial line, or for a GPIO input the text of a trace, which is played on for some seconds after its end.
+    Bytes of a serial line, or for a GPIO input the text of a trace, which is played on for so many seconds after its
+    end; for `PLAYED_ON`, and until something is said of its edges, unless that is given.
     """
     if isinstance(driver, ListeningDriver):
         return driver.make(settings)
@@ -86,12 +93,14 @@ class TraceDecoder:
     The first is the level at start. Levels are those of the pin, 0 or 1; `active` says which of them is closed.
     """
 
-    def __init__(self, device: EdgeDecoder, active: str, played_on: float) -> None:
+    def __init__(self, device: EdgeDecoder, active: str, played_on: float | None) -> None:
         self._device = device
         self._active = active
         self._played_on = played_on
         self._words = Words()
         self._at: float | None = None  # seconds; None before the first
+        self._edges = False  # there was one
+        self._unsaid = False  # and nothing has been said since
 
     def feed(self, data: bytes) -> list[Item]:
         """Take the next of the text and return what came of the edges in it; raises NotationError."""
@@ -100,7 +109,14 @@ class TraceDecoder:
     def end(self) -> list[Item]:
         """Take the end of the trace, and let some time pass."""
         items = [item for word in self._words.end() for item in self._play(word)]
-        return items if self._at is None else [*items, *self._wait(self._at + self._played_on)]
+        if self._at is None:
+            return items
+        items += self._wait(self._at + (PLAYED_ON if self._played_on is None else self._played_on))
+        while self._unsaid and self._played_on is None and (due := self._device.due()) is not None:
+            if due > self._at + LONGEST_SILENCE:
+                break
+            items += self._wait(due)
+        return items
 
     def _play(self, word: Word) -> Iterable[Item]:
         text, colon, level = word.text.partition(b":")
@@ -117,12 +133,17 @@ class TraceDecoder:
         if at < self._at:
             raise word.wrong(_("no edge is earlier than the one before it"))
         self._at = at
-        return [*self._wait(at), *self._device.edge(at, active)]
+        items = self._wait(at)
+        said = self._device.edge(at, active)
+        self._unsaid = not said and (self._unsaid or not self._edges)
+        self._edges = True
+        return [*items, *said]
 
     def _wait(self, until: float) -> list[Item]:
         items: list[Item] = []
         while (due := self._device.due()) is not None and due <= until:
             items += self._device.tick(due)
+        self._unsaid = self._unsaid and not items
         return items
 
 

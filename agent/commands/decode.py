@@ -54,9 +54,10 @@ HELP = _(
     type=click.FloatRange(min=0),
     default=None,
     metavar="SECONDS",
-    help=_("How long nothing happens after the last edge; {seconds:g} s unless given.").format(
-        seconds=decoding.PLAYED_ON
-    ),
+    help=_(
+        "How long nothing happens after the last edge; {seconds:g} s, and until something is said of the edges,"
+        " unless given."
+    ).format(seconds=decoding.PLAYED_ON),
 )
 @click.option("--detail", is_flag=True, help=_("Say of each fault what was seen."))
 def command(
@@ -101,8 +102,7 @@ class Reader:
     def __init__(self, name: str, given: Mapping[str, str], played_on: float | None, *, detail: bool) -> None:
         self.driver = registry.load(name)
         settings = decoding.settings(self.driver, given)
-        seconds = decoding.PLAYED_ON if played_on is None else played_on
-        self.decoder = decoding.decoder(self.driver, settings, played_on=seconds)
+        self.decoder = decoding.decoder(self.driver, settings, played_on=played_on)
         self.line = partial(decoding.line, units=self.driver.quantities(settings), detailed=detail)
 
 

@@ -152,3 +152,10 @@ def test_it_takes_no_pydantic_and_no_asyncio():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_trace_is_played_on_until_something_is_said_of_it(tmp_path):
+    trace = tmp_path / "trace.txt"
+    trace.write_text("0:1 1000:0 1040:1 2000:0 2040:1")
+    assert [item["value"] for item in decode("pulse_counter", trace).items] == [0, 2, 2.0]
+    assert [item["value"] for item in decode("pulse_counter", trace, "--for", "1").items] == [0]

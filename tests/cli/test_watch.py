@@ -62,7 +62,7 @@ async def seen(process, *, ended_by=signal.SIGINT, lines=8):
 def decoded(file, driver):
     """Return what the harness of the recordings expects of a file, and what it makes of it."""
     (one,) = recording.recordings(file.read_text())
-    made = harness.Recording("x", driver, one.head, one.given, decoding.PLAYED_ON, one.data, one.expected)
+    made = harness.Recording("x", driver, one.head, one.given, one.played_on, one.data, one.expected)
     return made.expected, made.lines()
 
 

@@ -7,7 +7,7 @@ import json
 import socket
 import sys
 
-from agent import decoding, recording
+from agent import recording
 from tests.drivers import recordings as harness
 from tests.system.gateway import Gateway
 
@@ -34,7 +34,7 @@ async def seen(gateway, *arguments, seconds=2.5):
 def decodes_to_what_it_says(file, driver):
     """Hold a recording against the harness of the recordings of drivers; return what is expected."""
     (one,) = recording.recordings(file.read_text())
-    made = harness.Recording("x", driver, one.head, one.given, decoding.PLAYED_ON, one.data, one.expected)
+    made = harness.Recording("x", driver, one.head, one.given, one.played_on, one.data, one.expected)
     assert made.lines() == made.expected
     return made.expected
 

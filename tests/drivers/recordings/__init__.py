@@ -24,7 +24,7 @@ class Recording(NamedTuple):
     driver: str
     head: list[str]  # the lines in front of what is expected, as they are written
     given: dict[str, str]  # settings
-    played_on: float  # seconds
+    played_on: float | None  # seconds
     data: bytes
     expected: list[str]
 
@@ -72,7 +72,7 @@ def recordings(name: str) -> list[Recording]:
             name,
             one.head,
             one.given,
-            decoding.PLAYED_ON if one.played_on is None else one.played_on,
+            one.played_on,
             one.data,
             one.expected,
         )
