@@ -1,6 +1,6 @@
 """MaxBotix HRXL-MaxSonar ultrasonic sensors looking down on water: MB7389, MB736x and relatives. R, millimetres, CR.
 
-They speak unasked, 6 to 7.5 times a second, and introduce themselves in a few lines of text when they get power.
+They speak unasked, 5 to 7.5 times a second, and introduce themselves in a few lines of text when they get power.
 Source: MaxBotix PD11500, HRXL-MaxSonar-WR datasheet, "serial data" and "about ultrasonic sensors".
 """
 
