@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 FARTHEST = 1 << 30  # bytes that are read of an image to see what it is; the boot partition lies within them
+KEPT = 512  # bytes at the beginning of a file that are not emptied
 STEP = 4 << 20  # bytes that are read or written at once
 
 
@@ -78,8 +79,9 @@ class Card:
         os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def cut(self, size: int) -> None:
-        """Give a plain file its size; a device has its own."""
+        """Give a plain file its size, and zeros behind its first bytes; a device has its own, and keeps what it has."""
         if not self.is_device:
+            os.ftruncate(self._descriptor, min(size, KEPT))
             os.ftruncate(self._descriptor, size)
             self.size = size
 

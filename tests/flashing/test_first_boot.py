@@ -1,7 +1,10 @@
 """The first start, on the real systemd in a container: from what `roadside flash` has left on the boot partition."""
 
 import json
+import os
 import re
+import runpy
+import select
 import shutil
 import subprocess
 import sys
@@ -20,7 +23,7 @@ from agent.updating.targets import TARGETS, here
 from hil.container import PACKAGES, Container, why_not
 from hil.debian import DebianError, bare, unpack
 from tests.flashing import images
-from tests.updating.checkouts import checkout, installed_wheels
+from tests.updating.checkouts import PROJECT, checkout, installed_wheels
 from tests.updating.test_bundle import deb
 
 MOMENT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -186,3 +189,25 @@ class TestWhatGoesWrong:
         del description["files"]["release.tar"]
         (root / "roadside/card.json").write_text(json.dumps(description))
         assert "(2 blinks): the release is for trixie-armv7l, and this system is " in self.first_boot(root)
+
+
+def test_the_led_blinks_as_often_as_the_code_says_and_pauses(tmp_path):
+    led_class = runpy.run_path(str(PROJECT / "systemd/first-boot"))["Led"]
+    folder = tmp_path / "ACT"
+    folder.mkdir()
+    os.mkfifo(folder / "brightness")
+    heard, rounds, last = os.open(folder / "brightness", os.O_RDWR), [0], None
+    led = led_class(tmp_path)
+    led.count(3)
+    deadline = time.monotonic() + 60
+    while len(rounds) < 3:
+        assert select.select([heard], [], [], deadline - time.monotonic())[0], "the LED is dead"
+        now = time.monotonic()
+        if last is not None and now - last > led_class.PAUSE * 0.9:
+            rounds.append(0)
+        rounds[-1] += os.read(heard, 1) == b"1"
+        last = now
+    led.steady()
+    os.close(heard)
+    assert rounds[:2] == [3, 3]
+    assert (folder / "trigger").read_text() == "default-on"
