@@ -108,7 +108,11 @@ def space(site: Site) -> Iterator[Verdict]:
     there = next(one for one in (folder, *folder.parents) if one.exists())
     room = SystemFolder(there).space("")
     text = _("{free:.1f} GB of {total:.1f} GB are free").format(free=room.free / 1e9, total=room.total / 1e9)
-    mend = Command(("journalctl", "--vacuum-size=16M")) if site.live else Command(("ls", "-l", str(site.path("var"))))
+    mend = (
+        Command(("journalctl", "--vacuum-size=16M"))
+        if site.live
+        else Command(("du", "--max-depth=2", "--human-readable", str(site.path("var"))))
+    )
     if room.free < LEAST_FREE:
         yield error(text, mend, advice=_("remove what is not needed"))
     elif room.free < LOW_FREE:
@@ -136,7 +140,7 @@ def forecast(site: Site) -> Iterator[Verdict]:
     text = _("{megabytes:.0f} MB a day are written; at this rate the card lasts {years}")
     years = _("more than 10 years") if seconds > 10 * YEAR else _("{years:.1f} years").format(years=seconds / YEAR)
     what = text.format(megabytes=a_day / 1e6, years=years)
-    who = Command(("iotop", "--batch", "--only", "--accumulated", "--iter=6", "--delay=10"))
+    who = Command(("find", "/", "-xdev", "-type", "f", "-mmin", "-10", "-size", "+64k", "-ls"))
     if seconds < YEAR / 12:
         yield error(what, who, advice=_(COPY))
     elif seconds < YEAR:

@@ -43,7 +43,7 @@ def day(site: Site) -> Iterator[Verdict]:
     floor = max(floor, int(site.status.get("clock", {}).get("floor", 0)) * SECOND)
     if now < floor - SLACK:
         text = _("the clock is wrong: it says {now}, and this gateway has already lived through {floor}")
-        by_hand = Command(("date", "--utc", "--set", "2026-11-22 12:00"))
+        by_hand = Command(("date", "--utc", "--set", "YYYY-MM-DD HH:MM"))
         advice = _("connect the network and wait a minute, or set the clock by hand, with the right time")
         yield error(text.format(now=_utc(now), floor=_utc(floor)), RESTART, by_hand, advice=advice)
     else:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 UNIT = "roadside.service"
 FILE = f"etc/systemd/system/{UNIT}"
+DROP_INS = (f"etc/systemd/system/{UNIT}.d/*.conf", f"run/systemd/system/{UNIT}.d/*.conf")
+OUR_DROP_IN = "254.conf"  # systemd/install.sh
 WANTS = f"etc/systemd/system/multi-user.target.wants/{UNIT}"
 PROPERTIES = (
     "LoadState",
@@ -87,7 +89,7 @@ def watchdog(site: Site) -> Iterator[Verdict]:
     if not shown:
         yield unknown(_("systemd does not answer"))
     elif shown in {"0", "infinity"}:
-        yield error(_("the unit has no watchdog"), Command(("systemctl", "revert", UNIT)), advice=_(INSTALL))
+        yield error(_("the unit has no watchdog"), *_without_drop_ins(site), advice=_(INSTALL))
     else:
         yield fine(_("an agent that hangs for {time} is restarted").format(time=shown))
 
@@ -118,16 +120,15 @@ def sandbox(site: Site) -> Iterator[Verdict]:
         return
     what = _("exposure {level} of 10").format(level=level[1])
     if float(level[1]) > LOOSEST:
-        drop_ins = Command(("systemctl", "cat", UNIT), root=False)
-        yield warning(
-            what, drop_ins, Command(("systemctl", "revert", UNIT)), advice=_("somebody has loosened the unit")
-        )
+        yield warning(what, *_without_drop_ins(site), advice=_("somebody has loosened the unit"))
     else:
         yield fine(what)
 
 
 def configuration(site: Site) -> Iterator[Verdict]:
     """Look whether the configuration can be used."""
+    if site.config_file is not None and site.config_file.exists():
+        site.config_file.open("rb").close()  # whoever may not read it is told that, not what else it might be
     if site.config is not None:
         yield fine(_("{file} is valid").format(file=site.config_file))
     else:
@@ -142,6 +143,13 @@ def enrolled(site: Site) -> Iterator[Verdict]:
         yield warning(text.format(file=f"/{CLAIM}"), *([Command(("roadside", "enrol"))] if site.live else []))
     else:
         yield fine(_("no claim waits to be used"))
+
+
+def _without_drop_ins(site: Site) -> list[Command]:
+    """Return what takes out the changes that somebody has made to the unit, and not our own."""
+    found = [str(file) for pattern in DROP_INS for file in site.glob(pattern) if file.name != OUR_DROP_IN]
+    taken = [Command(("rm", *found))] if found else []
+    return [*taken, Command(("systemctl", "daemon-reload")), Command(("systemctl", "restart", UNIT))]
 
 
 def properties(site: Site) -> dict[str, str]:

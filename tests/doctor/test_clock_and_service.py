@@ -128,9 +128,13 @@ def test_the_watchdog_of_the_pi(tree, value, severity):
     assert tree.finding(check("systemd.hardware_watchdog")).severity == severity
 
 
-def test_a_sandbox_that_somebody_has_loosened(tree):
+def test_a_sandbox_that_somebody_has_loosened_is_made_good_by_taking_out_the_change_and_not_ours(tree):
     tree.systemd.exposure = "4.2 OK"
-    assert tree.finding(check("systemd.sandbox")).severity is Severity.WARNING
+    theirs = tree.write(f"{UNIT}.d/theirs.conf", "[Service]\nProtectSystem=no\n")
+    tree.write(f"{UNIT}.d/254.conf", "[Service]\nType=notify-reload\n")
+    found = tree.finding(check("systemd.sandbox"))
+    assert found.severity is Severity.WARNING
+    assert found.commands[0].argv == ("rm", str(theirs))
 
 
 def test_what_is_wrong_with_the_configuration_is_said_with_its_line(tree):
