@@ -212,9 +212,10 @@ class Overheard:
         self._offset += at
 
     def _noise(self, end: int, items: list[Item]) -> None:
-        if end > self._told:
-            items.append(Fault(FaultKind.GARBAGE, self._told, f"{end - self._told} B"))
-            self._told = end
+        while self._told < end:
+            size = min(end - self._told, NOISE_LIMIT)
+            items.append(Fault(FaultKind.GARBAGE, self._told, f"{size} B"))
+            self._told += size
 
     def _refuse(self, kind: FaultKind, at: int, size: int, items: list[Item]) -> None:
         start = self._offset + at
