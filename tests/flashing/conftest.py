@@ -8,12 +8,12 @@ from tests.flashing import images
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
-    """A folder with an image and a release of each generation, and a configuration."""
+    """A folder with an image, what of it is used, and a release of each generation, and a configuration."""
     if missing := images.why_no_tools():
         pytest.skip(f"not installed: {missing}")
     folder = tmp_path_factory.mktemp("images")
     for generation in ("bookworm", "trixie"):
-        images.image(folder / generation, generation).rename(folder / f"{generation}.img")
+        images.map_blocks(images.image(folder / generation, generation).rename(folder / f"{generation}.img"))
         images.release(folder / f"{generation}.release", f"{generation}-aarch64")
     (folder / "pkt-0042.toml").write_text(images.CONFIGURATION)
     return folder

@@ -3,6 +3,7 @@
 import shutil
 import struct
 import subprocess
+from hashlib import sha256
 
 from agent.flashing.card import UNITS
 from agent.updating import bundle
@@ -11,6 +12,7 @@ from agent.updating.targets import TARGETS as MACHINES
 from tests.updating import releases
 
 MIB = 1 << 20
+BLOCK = 4096  # bytes
 BOOT_AT, BOOT_SIZE, ROOT_SIZE = 4 * MIB, 36 * MIB, 2 * MIB
 CMDLINE = "console=serial0,115200 console=tty1 root=PARTUUID=fb33757d-02 rootfstype=ext4 fsck.repair=yes rootwait\n"
 CONFIG = "# For more options see http://rptl.io/configtxt\ndtparam=audio=on\n\n[all]\n"
@@ -67,6 +69,29 @@ def image(folder, generation="bookworm", architecture="aarch64", boot_size=BOOT_
     run("mke2fs", "-q", "-t", "ext4", "-d", str(root), str(part.with_name("ext4")), f"{ROOT_SIZE // 1024}k")
     inject(path, part.with_name("ext4"), BOOT_AT + boot_size)
     return path
+
+
+def map_blocks(path):
+    """Write beside an image which of its blocks hold something, in the words of bmaptool's format 2.0."""
+    data = path.read_bytes()
+    used = [at // BLOCK for at in range(0, len(data), BLOCK) if data[at : at + BLOCK].strip(b"\0")]
+    runs = [[used[0], used[0]]]
+    for block in used[1:]:
+        if block == runs[-1][1] + 1:
+            runs[-1][1] = block
+        else:
+            runs.append([block, block])
+    ranges = "".join(
+        f'<Range chksum="{sha256(data[first * BLOCK : (last + 1) * BLOCK]).hexdigest()}"> {first}-{last} </Range>\n'
+        for first, last in runs
+    )
+    text = (
+        f'<?xml version="1.0" ?>\n<bmap version="2.0">\n<ImageSize> {len(data)} </ImageSize>\n'
+        f"<BlockSize> {BLOCK} </BlockSize>\n<BmapFileChecksum> {'0' * 64} </BmapFileChecksum>\n"
+        f"<BlockMap>\n{ranges}</BlockMap>\n</bmap>\n"
+    )
+    own = sha256(text.encode()).hexdigest()
+    path.with_name(f"{path.name}.bmap").write_text(text.replace("0" * 64, own))
 
 
 def table(boot_size):

@@ -80,8 +80,8 @@ def test_a_card_is_sound_and_holds_all_that_its_generation_understands(order, tm
     assert (boot / "kernel8.img").read_text() == "kernel8.img"
 
 
-@pytest.mark.parametrize("pack", [xz, zstd.compress], ids=["xz", "zst"])
-def test_a_packed_image_gives_the_same_card(order, made, tmp_path, pack):
+@pytest.mark.parametrize("pack", [xz, zstd.compress, bytes], ids=["xz", "zst", "img"])
+def test_an_image_however_packed_and_without_a_map_gives_the_same_card(order, made, tmp_path, pack):
     packed = tmp_path / "packed"
     packed.write_bytes(pack((made / "bookworm.img").read_bytes()))
     flash(order(), tmp_path / "one")
@@ -228,6 +228,8 @@ class TestBmap:
             make(prepare(order(image=image), NOW), card, quiet, MOMENT)
             assert card.written < images.BOOT_SIZE / 4
         assert "errors" not in images.judged(tmp_path / "card")
+        flash(order(), tmp_path / "other")  # by our own map of the same image
+        assert (tmp_path / "card").read_bytes() == (tmp_path / "other").read_bytes()
 
     def test_another_image_than_it_was_made_of_is_refused(self, order, image, tmp_path):
         with image.open("r+b") as file:
