@@ -1,7 +1,9 @@
-"""docs/doctor.md names every check and no other, and the picture is what is printed now."""
+"""docs/doctor.md names every check and no other, and the pictures are what is printed now."""
 
 import re
 from pathlib import Path
+
+import pytest
 
 from agent.doctor import network, running
 from agent.doctor.examine import FIRST, ON_A_CARD
@@ -27,6 +29,6 @@ def test_those_that_a_card_can_tell_are_marked():
     assert set().union(*(names for names, on_a_card in rows() if on_a_card)) == set(ON_A_CARD)
 
 
-def test_the_picture_is_what_is_printed_now():
-    path = DOCS / "doctor.svg"
-    assert path.read_text("utf-8") == pictures()[path], "python -m tests.doctor.pictures"
+@pytest.mark.parametrize("name", ["doctor.svg", "status.svg"])
+def test_a_picture_is_what_is_printed_now(name):
+    assert (DOCS / name).read_text("utf-8") == pictures()[DOCS / name], "python -m tests.doctor.pictures"
