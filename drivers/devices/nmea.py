@@ -1,16 +1,15 @@
 """GNSS receivers and weather instruments that speak NMEA 0183.
 
 Position comes from GGA, speed, course and UTC from RMC, never without a fix; wind from MWV, air from MDA. Other
-sentences are passed over: VTG, GLL, ZDA and MWD say the same again, GSV counts satellites of one system at a time. So
-is the UBX binary that u-blox receivers mix in.
-Source: NMEA 0183 4.11, GGA, RMC and MWV; UBX: u-blox interface descriptions, "UBX frame structure"; MDA: Airmar
-WeatherStation user manual, "Meteorological composite".
+sentences are passed over: VTG, GLL, ZDA and MWD say the same again, GSV counts satellites of one system at a time.
+Source: NMEA 0183 4.11, GGA, RMC and MWV; MDA: Airmar WeatherStation user manual, "Meteorological composite".
 """
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import partial
 from math import inf
 from typing import Annotated, Literal
 
@@ -20,7 +19,6 @@ from pynmeagps.exceptions import NMEAMessageError, NMEAParseError, NMEATypeError
 from drivers.checksums import xor8
 from drivers.contract import (
     N_,
-    Fault,
     FaultKind,
     Help,
     Item,
@@ -32,10 +30,9 @@ from drivers.contract import (
     Wire,
 )
 from drivers.quantities import unit
+from drivers.sentences import SentenceDecoder
 from drivers.wiring import GND, RXD, V3
 
-LONGEST = 128  # bytes of text in a sentence; the standard says 82 in all, but receivers do not keep to it
-SENTENCE = re.compile(rb"\$[ -#%%-~]{0,%d}(\r?\n)?" % LONGEST)  # printable characters, but no other "$"
 CHECKED = re.compile(rb"\$(?P<text>..(?P<kind>...)[^*]*)\*(?P<sum>[0-9A-Fa-f]{2})\r?\n")
 ANYTHING, NOT_NEGATIVE, CIRCLE = (-inf, inf), (0, inf), (0, 360)
 LIMITS = {  # of what a sentence can mean; a receiver that gets confused makes good checksums, too
@@ -43,8 +40,6 @@ LIMITS = {  # of what a sentence can mean; a receiver that gets confused makes g
     "speed": NOT_NEGATIVE, "course": CIRCLE, "wind_speed": NOT_NEGATIVE, "wind_direction": CIRCLE,
 }  # fmt: skip
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
-UBX = b"\xb5\x62"  # what every UBX frame begins with
-NOISE_LIMIT = 4096  # bytes without a sentence that make one fault; longer than any burst of UBX between two sentences
 
 FIXED = frozenset({1, 2, 3, 4, 5})  # GGA quality; 6 is dead reckoning, 7 typed in, 8 simulated
 NOT_FIXED = frozenset("NEMS")  # RMC mode: none, dead reckoning, typed in, simulated
@@ -122,88 +117,21 @@ WEATHER: Sentences = {b"MWV": decode_mwv, b"MDA": decode_mda}
 SENTENCES = {"all": {**POSITION, **WEATHER}, "position": POSITION, "weather": WEATHER}
 
 
-def decode(line: bytes, sentences: Sentences) -> list[Item] | FaultKind:
+def decode(sentences: Sentences, line: bytes) -> list[Item] | FaultKind:
     """Return what a line says, nothing if it is a sentence of no interest, or what is wrong with it."""
     checked = CHECKED.fullmatch(line)
     if checked is None:
         return FaultKind.MALFORMED
     if xor8(checked["text"]) != int(checked["sum"], 16):
         return FaultKind.CHECKSUM
-    decoder = sentences.get(checked["kind"])
-    if decoder is None:
+    read = sentences.get(checked["kind"])
+    if read is None:
         return []
     try:
         sentence = NMEAReader.parse(line, validate=VALNONE)
     except (NMEAMessageError, NMEAParseError, NMEATypeError):
         return FaultKind.MALFORMED
-    return decoder(sentence) if sentence is not None else []
-
-
-class Decoder:
-    """Splits a stream into sentences and decodes them; a `drivers.contract.Decoder`."""
-
-    def __init__(self, sentences: Sentences) -> None:
-        self._sentences = sentences
-        self._buffer = bytearray()  # begins behind the last sentence, so with what may be noise
-        self._offset = 0  # of the first byte of the buffer in the stream
-        self._searched = 0  # bytes of the buffer in which no sentence begins
-
-    def feed(self, data: bytes) -> list[Item]:
-        """Take the next bytes and return what they complete."""
-        buffer = self._buffer
-        buffer += data
-        items: list[Item] = []
-        while (start := buffer.find(b"$", self._searched)) >= 0:
-            self._skip(start, items)
-            start = self._searched
-            found = SENTENCE.match(buffer, start)
-            end = found.end() if found else start
-            if buffer.endswith(b"\n", start, end):
-                self._take(end, decode(bytes(buffer[start:end]), self._sentences), items)
-            elif buffer.startswith(b"$", end):
-                self._take(end, FaultKind.TRUNCATED, items)
-            elif bytes(buffer[end:]) in {b"", b"\r"}:
-                return items  # the rest is still to come
-            else:
-                self._searched += 1
-        self._skip(len(buffer), items)
-        return items
-
-    def end(self) -> list[Item]:
-        """Take the end of a recording: a sentence may lack the end of its line."""
-        line = bytes(self._buffer[self._searched :]).rstrip(b"\r")
-        said = decode(line + b"\r\n", self._sentences) if line else []
-        items: list[Item] = []
-        self._take(len(self._buffer), FaultKind.TRUNCATED if said is FaultKind.MALFORMED else said, items)
-        return items
-
-    def _take(self, end: int, said: list[Item] | FaultKind, items: list[Item]) -> None:
-        """Take the line up to `end` out of the buffer, and the noise in front of it."""
-        start = self._searched
-        noise = bytes(self._buffer[:start]).partition(UBX)[0]
-        if noise.strip(b"\r\n\0"):
-            items.append(Fault(FaultKind.GARBAGE, self._offset, f"{len(noise)} B"))
-        if isinstance(said, FaultKind):
-            line = bytes(self._buffer[start:end])
-            items.append(Fault(said, self._offset + start, line.decode("ascii").strip()))
-        else:
-            items += said
-        self._drop(end)
-
-    def _skip(self, until: int, items: list[Item]) -> None:
-        """Note that no sentence begins before `until`; only very long noise is told about before it ends."""
-        self._searched = until
-        while self._searched >= NOISE_LIMIT:
-            kind = "UBX binary" if UBX in self._buffer[:NOISE_LIMIT] else "noise"
-            items.append(Fault(FaultKind.GARBAGE, self._offset, f"{NOISE_LIMIT} B of {kind} without an NMEA sentence"))
-            searched = self._searched
-            self._drop(NOISE_LIMIT)
-            self._searched = searched - NOISE_LIMIT
-
-    def _drop(self, size: int) -> None:
-        del self._buffer[:size]
-        self._offset += size
-        self._searched = 0
+    return read(sentence) if sentence is not None else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,13 +156,18 @@ def quantities(settings: Settings) -> Mapping[str, str]:
     return {name: unit(name) for kind in kinds for name in QUANTITIES[kind]}
 
 
+def decoder(settings: Settings) -> SentenceDecoder:
+    """Return a decoder for a device with these settings."""
+    return SentenceDecoder(partial(decode, SENTENCES[settings.measures]))
+
+
 DRIVER = ListeningDriver(
     name="nmea",
     title=N_("GNSS receiver with NMEA 0183 (u-blox, Quectel, MediaTek ...), or weather instrument"),
     settings=Settings,
     quantities=quantities,
     line=SerialLine(9600),
-    make=lambda settings: Decoder(SENTENCES[settings.measures]),
+    make=decoder,
     silent_after=30.0,
     reasons=(Reason.NO_FIX, Reason.INVALID),
     faults=(FaultKind.CHECKSUM, FaultKind.MALFORMED, FaultKind.TRUNCATED, FaultKind.GARBAGE),

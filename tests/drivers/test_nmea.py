@@ -2,7 +2,8 @@ import pytest
 
 from drivers.checksums import xor8
 from drivers.contract import FaultKind, Reason, TimeFix
-from drivers.devices.nmea import DRIVER, NOISE_LIMIT, Settings
+from drivers.devices.nmea import DRIVER, Settings
+from drivers.sentences import NOISE_LIMIT
 from tests.drivers.feeding import decode, faults, values
 
 # Recorded from receivers (ntpsec/gpsd@46977fa, test/daemon/*.log).
