@@ -11,6 +11,7 @@ import click
 
 from agent.commands.enrol.places import opened
 from agent.enrolling import fleet
+from agent.enrolling.faults import WorkshopError
 from agent.enrolling.fleet import Answer
 from agent.enrolling.manifest import ManifestError, read_manifest
 from agent.i18n import _
@@ -59,8 +60,11 @@ def command(
         click.echo(str(error), err=True)
         click.echo(_("No card was written."), err=True)
         return REFUSED
+    except WorkshopError as error:
+        raise click.ClickException(str(error)) from None
     except (OSError, UnicodeError) as error:
-        raise click.ClickException(f"{register}: {getattr(error, 'strerror', None) or error}") from None
+        where, why = getattr(error, "filename", None) or register, getattr(error, "strerror", None) or error
+        raise click.ClickException(f"{where}: {why}") from None
     bench = Bench(context, image, target, bundle, root_keys, ssh_key, register, office)
     outcome = fleet.run(rows, done, bench)
     text = _("{made} made, {before} before, {skipped} left out, {left} still to do.")
@@ -123,7 +127,11 @@ class Bench:
             click.echo(text.format(gateway=before), err=True)
             return False
         with tempfile.TemporaryDirectory() as folder:
-            claim = self._claim(row, Path(folder))
+            try:
+                claim = self._claim(row, Path(folder))
+            except click.ClickException as error:
+                error.show()
+                return False
             status: int = self.context.invoke(
                 flash.command, image=self.image, gateway=row.gateway, target=target, bundle=self.bundle,
                 configuration=row.config, root=self.root, claim=claim, keys=self.keys, credentials={},
@@ -132,12 +140,17 @@ class Bench:
         return status == 0
 
     def _claim(self, row: Row, folder: Path) -> Path | None:
-        """Return a file with a claim; it is open for this gateway alone, and the one before it is void."""
+        """Return a file with a claim, which makes the one before it void; raises ClickException."""
         if self.office is None or row.claim is not None:
             return row.claim
         path = folder / "claim"
-        path.touch(mode=0o600)
-        path.write_text(self.office.claim(row.gateway, replaces=False))
+        try:
+            path.touch(mode=0o600)
+            path.write_text(self.office.claim(row.gateway, replaces=False))
+        except WorkshopError as error:  # somebody else uses the same authority meanwhile
+            raise click.ClickException(str(error)) from None
+        except OSError as error:
+            raise click.ClickException(f"{error.filename or folder}: {error.strerror}") from None
         return path
 
     def _same_card(self, target: Path) -> str | None:

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from agent.enrolling.faults import WorkshopError
 from agent.host.disk import Folder, whole_file
 from agent.i18n import _
 
@@ -45,7 +46,7 @@ SERVER_DAYS = 397.0  # a broker's, and the service's own
 PROVISIONER = "roadside"
 
 
-class AuthorityError(Exception):
+class AuthorityError(WorkshopError):
     """The folder is not what it should be; the message says what to do."""
 
 
@@ -93,12 +94,12 @@ class Authority:
     @cached_property
     def root(self) -> x509.Certificate:
         """Return what gateways and brokers trust."""
-        return x509.load_pem_x509_certificate((self.folder / "root.pem").read_bytes())
+        return self._certificate("root.pem")
 
     @cached_property
     def intermediate(self) -> x509.Certificate:
         """Return what signs in its name."""
-        return x509.load_pem_x509_certificate((self.folder / "intermediate.pem").read_bytes())
+        return self._certificate("intermediate.pem")
 
     @cached_property
     def provisioner(self) -> ec.EllipticCurvePrivateKey:
@@ -162,8 +163,17 @@ class Authority:
         )
         return made.sign(self._key("intermediate.key"), SHA256())
 
+    def _certificate(self, name: str) -> x509.Certificate:
+        try:
+            return x509.load_pem_x509_certificate((self.folder / name).read_bytes())
+        except ValueError:
+            raise AuthorityError(_("{path} holds no certificate").format(path=self.folder / name)) from None
+
     def _key(self, name: str) -> ec.EllipticCurvePrivateKey:
-        key = load_pem_private_key((self.folder / name).read_bytes(), None)
+        try:
+            key = load_pem_private_key((self.folder / name).read_bytes(), None)
+        except ValueError:
+            key = None
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise AuthorityError(_("{path} holds no key of this authority").format(path=self.folder / name))
         return key

@@ -45,8 +45,13 @@ def is_due(enrolment: Enrolment, now: float) -> bool:
     return enrolment.validity().ends_soon(now)
 
 
-def renew(enrolment: Enrolment) -> None:
-    """Get the next certificate for the same key; raises RefusedError, UnreachableError and OSError."""
+def renew(enrolment: Enrolment, now: float) -> None:
+    """Get the next certificate for the same key; raises RefusedError, UnreachableError, OSError and ValueError.
+
+    What has expired is not tried: no service takes it, and a gateway's clock may be behind but is never ahead.
+    """
+    if now >= enrolment.validity().ends:
+        raise RefusedError(_("the certificate of this gateway has expired; have the workshop make a new claim"))
     _keep_chain(enrolment, Calls(enrolment.url).renew(enrolment.authority, enrolment.chain, enrolment.key), None)
 
 

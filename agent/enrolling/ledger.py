@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agent.enrolling.faults import WorkshopError
 from agent.i18n import _
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ NAME = "ledger.jsonl"
 MODE = 0o600
 
 
-class LedgerError(Exception):
+class LedgerError(WorkshopError):
     """The file holds a line that nobody here has written."""
 
 

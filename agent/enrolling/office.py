@@ -15,6 +15,7 @@ from cryptography import x509
 
 from agent.enrolling import claims, ledger
 from agent.enrolling.authority import GATEWAY_DAYS, PROVISIONER, Revoked, key_digest, pem
+from agent.enrolling.faults import WorkshopError
 from agent.i18n import _
 from drivers.contract import N_
 
@@ -46,7 +47,7 @@ TAKEN = N_(
 )
 
 
-class RefusedError(Exception):
+class RefusedError(WorkshopError):
     """The answer is no; `status` is that of HTTP, `text` is not translated yet."""
 
     def __init__(self, status: int, text: str, **about: str) -> None:

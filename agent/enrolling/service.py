@@ -26,7 +26,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent.enrolling.authority import pem, server_pair
-from agent.enrolling.ledger import LedgerError
+from agent.enrolling.faults import WorkshopError
 from agent.enrolling.office import LIST, RefusedError
 from agent.i18n import _
 from agent.uplink.x509 import PEM
@@ -137,9 +137,13 @@ class Handler(BaseHTTPRequestHandler):
         except RefusedError as error:
             self._refuse(error)
             return
-        except (OSError, LedgerError) as error:  # the disk: nothing was signed that is not in the ledger
+        except (OSError, WorkshopError) as error:  # nothing was signed that is not in the ledger
             self.server.log(str(error))
-            self._refuse(RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, N_("the ledger cannot be written")))
+            self._refuse(
+                RefusedError(
+                    HTTPStatus.INTERNAL_SERVER_ERROR, N_("the workshop has a trouble of its own: its log says which")
+                )
+            )
             return
         certificates = [f"{one}\n" for one in PEM.findall(chain)]
         self._json(HTTPStatus.CREATED, {"crt": certificates[0], "ca": certificates[1], "certChain": certificates})

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 WITHIN = 30.0  # seconds for a call; mobile links are slow
 LARGEST = 64 << 10  # bytes of an answer
 NOT_YET_VALID = 9  # X509_V_ERR_CERT_NOT_YET_VALID: openssl verify(1)
-NO_MORE = {"SSLV3_ALERT_CERTIFICATE_EXPIRED", "SSLV3_ALERT_CERTIFICATE_REVOKED"}  # as OpenSSL calls these alerts
 TRY_AGAIN = 500  # a status from here on is the service's trouble, not ours
 
 
@@ -103,9 +102,6 @@ class Calls:
                 text = _("the certificate of {url} is not accepted: {why}")
             raise UnreachableError(text.format(url=self.url, why=error.verify_message)) from None
         except ssl.SSLError as error:
-            if error.reason in NO_MORE:
-                text = _("{url} takes our certificate no more ({why}); have the workshop make a new claim")
-                raise RefusedError(text.format(url=self.url, why=error.reason)) from None
             raise UnreachableError(
                 _("{url} ended the encrypted connection: {why}").format(url=self.url, why=error.reason or error)
             ) from None

@@ -163,7 +163,7 @@ def test_a_clock_that_is_years_back_renews_nothing(enrolled):
 def test_a_renewed_certificate_is_for_the_same_key_and_lasts_longer(enrolled, workshop):
     before = files_of(enrolled)
     workshop.ahead = 250 * DAY
-    renew(enrolled.current())
+    renew(enrolled.current(), time.time())
     after = files_of(enrolled)
     assert {name for name in after if after[name] != before[name]} == {"gateway.pem"}
     assert agent_can_use(enrolled)
@@ -174,7 +174,7 @@ def test_a_renewed_certificate_is_for_the_same_key_and_lasts_longer(enrolled, wo
 def test_a_revoked_gateway_does_not_renew(enrolled, workshop):
     workshop.office.revoke("pkt-0042", "stolen")
     with pytest.raises(RefusedError, match="revoked"):
-        renew(enrolled.current())
+        renew(enrolled.current(), time.time())
 
 
 def test_what_has_expired_needs_a_new_claim(workshop, tmp_path):
@@ -184,7 +184,7 @@ def test_what_has_expired_needs_a_new_claim(workshop, tmp_path):
         enrol(identity, workshop.claim())
         assert is_due(identity.current(), time.time())
         with pytest.raises(RefusedError, match="new claim"):
-            renew(identity.current())
+            renew(identity.current(), time.time())
         enrol(identity, workshop.claim())  # and gets it without --replaces: nobody else has the id
 
 

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import os
 import pty
+import signal
 import subprocess
 import sys
 import termios
@@ -81,7 +82,7 @@ def table(made, workshop, tmp_path):  # noqa: F811 - the fixture
     ]  # fmt: skip
 
 
-def call(command, keys):
+def call(command, keys, killed_when=lambda: False):
     """Return status and output of a command at a terminal, at which one of these keys is pressed at each prompt."""
     ours, theirs = pty.openpty()
     os.set_blocking(ours, False)
@@ -97,7 +98,7 @@ def call(command, keys):
             if listens and said.count(b"leave it out") > pressed:
                 os.write(ours, keys[pressed : pressed + 1])
                 pressed += 1
-            if time.monotonic() > deadline:
+            if killed_when() or time.monotonic() > deadline:
                 process.kill()
             time.sleep(0.01)
         with contextlib.suppress(BlockingIOError):
@@ -133,6 +134,29 @@ def test_cards_are_made_one_after_the_other_and_called_again_it_goes_on(table, w
     assert len(set(tokens.values())) == len(GATEWAYS)
     waiting = [one.gateway for one in workshop.office.standing().claims.values() if not one.void]
     assert sorted(waiting) == list(GATEWAYS)
+
+
+def test_a_card_that_was_cut_is_made_again(table, workshop, tmp_path):
+    card = tmp_path / "cards/pkt-0001.img"
+    status, _said = call(table, b"\r", killed_when=lambda: card.exists() and card.stat().st_size > 0)
+    assert status == -signal.SIGKILL
+    assert not (tmp_path / "cards.csv").exists()
+    status, said = call(table, b"\rss")
+    assert status == 2, said
+    assert cards(tmp_path) == ["pkt-0001"]
+    assert "errors" not in images.judged(card)
+    token = (images.taken_out(card, tmp_path / "files") / "roadside/claim").read_text()
+    standing = workshop.office.standing()
+    assert [one.void for name, one in standing.claims.items() if name != claims.read(token).id] == [True]
+    assert not standing.claims[claims.read(token).id].void
+
+
+def test_a_claim_that_cannot_be_made_leaves_the_gateway_next(table, workshop, tmp_path):
+    (workshop.folder / "provisioner.key").write_text("damaged")
+    status, said = call(table, b"\rsss")
+    assert status == 2, said
+    assert "Traceback" not in said
+    assert not (tmp_path / "cards.csv").exists()
 
 
 def test_a_list_with_a_mistake_writes_no_card(table, tmp_path):

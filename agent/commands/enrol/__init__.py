@@ -14,6 +14,7 @@ from agent.commands.enrol.places import authority_option, opened, say
 from agent.commands.lazy import LazyGroup
 from agent.enrolling.claims import ClaimError
 from agent.enrolling.enrolment import enrol, is_due, renew
+from agent.enrolling.faults import WorkshopError
 from agent.enrolling.identity import Identity
 from agent.enrolling.service_calls import RefusedError, UnreachableError
 from agent.enrolling.shredding import shred
@@ -124,13 +125,14 @@ def _renew(identity: Identity) -> int:
         click.echo(_("this gateway has neither a certificate nor a claim; have the workshop make one"), err=True)
         return REFUSED
     try:
-        if not is_due(enrolment, SystemClock().utc() / SECOND):
+        now = SystemClock().utc() / SECOND
+        if not is_due(enrolment, now):
             return NOTHING
+        renew(enrolment, now)
     except ValueError:
         text = _("{path}: there is no certificate in it; have the workshop make a new claim")
         click.echo(text.format(path=enrolment.chain), err=True)
         return REFUSED
-    renew(enrolment)
     say(_("The certificate is renewed."))
     return NOTHING
 
@@ -147,7 +149,11 @@ def _serve(folder: Path, address: tuple[str, int]) -> int:
     names = [urlsplit(office.authority.url).hostname or "localhost"]
     try:
         service = Service(office, address, names, say)
+    except WorkshopError as error:
+        raise click.ClickException(str(error)) from None
     except OSError as error:
+        if error.filename is not None:
+            raise click.ClickException(f"{error.filename}: {error.strerror}") from None
         text = _("nobody can listen at {host}:{port}: {why}")
         raise click.ClickException(text.format(host=address[0], port=address[1], why=error.strerror)) from None
     signal.signal(signal.SIGTERM, _end)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from agent.commands.enrol.places import authority_option, opened
+from agent.enrolling.faults import WorkshopError
 from agent.host.disk import whole_file
 from agent.i18n import _
 
@@ -28,6 +29,8 @@ def command(names: tuple[str, ...], folder: Path, authority: Path) -> int:
         for name, text in zip(("broker.pem", "broker.key"), pair, strict=True):
             with whole_file(folder / name, encoding="ascii") as file:
                 file.write(text)
+    except WorkshopError as error:
+        raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or folder}: {error.strerror}") from None
     return 0

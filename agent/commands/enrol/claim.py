@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from agent.commands.enrol.places import authority_option, opened
+from agent.enrolling.faults import WorkshopError
 from agent.host.disk import whole_file
 from agent.i18n import _
 
@@ -20,9 +21,6 @@ from agent.i18n import _
 def command(gateway: str, days: float, to: Path | None, authority: Path, *, replaces: bool) -> int:
     """Make it."""
     office = opened(authority)
-    from agent.enrolling.ledger import LedgerError
-    from agent.enrolling.office import RefusedError
-
     try:
         token = office.claim(gateway, replaces=replaces, days=days)
         if to is None:
@@ -30,7 +28,7 @@ def command(gateway: str, days: float, to: Path | None, authority: Path, *, repl
             return 0
         with whole_file(to, encoding="ascii") as file:
             file.write(token + "\n")
-    except (RefusedError, LedgerError) as error:
+    except WorkshopError as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or authority}: {error.strerror}") from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.commands.enrol.places import authority_option, opened
+from agent.enrolling.faults import WorkshopError
 from agent.i18n import _
 
 if TYPE_CHECKING:
@@ -23,11 +24,9 @@ if TYPE_CHECKING:
 def command(authority: Path, *, as_json: bool) -> int:
     """List them."""
     office = opened(authority)
-    from agent.enrolling.ledger import LedgerError
-
     try:
         rows = list(_rows(office.standing(), office.now()))
-    except LedgerError as error:
+    except WorkshopError as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or authority}: {error.strerror}") from None

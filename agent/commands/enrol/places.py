@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from agent.enrolling.faults import WorkshopError
 from agent.host.clock import SystemClock
 from agent.i18n import _
 
@@ -34,14 +35,14 @@ def authority_option(function: F) -> F:
 def opened(folder: Path) -> Office:
     """Return whoever signs in the name of the authority in a folder; raises ClickException."""
     try:
-        from agent.enrolling.authority import Authority, AuthorityError
+        from agent.enrolling.authority import Authority
         from agent.enrolling.office import Office
     except ImportError as error:
         raise click.ClickException(_("{error}: install roadside[enrol]").format(error=error)) from None
     clock = SystemClock()
     try:
         return Office(Authority.open(folder), lambda: clock.utc() / SECOND)
-    except AuthorityError as error:
+    except WorkshopError as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.commands.enrol.places import authority_option, opened
+from agent.enrolling.faults import WorkshopError
 from agent.i18n import _, ngettext
 
 if TYPE_CHECKING:
@@ -23,12 +24,11 @@ if TYPE_CHECKING:
 def command(gateway: str, because: str, authority: Path) -> int:
     """Revoke it."""
     office = opened(authority)
-    from agent.enrolling.ledger import LedgerError
-    from agent.enrolling.office import LIST, RefusedError
+    from agent.enrolling.office import LIST
 
     try:
         count = office.revoke(gateway, because)
-    except (RefusedError, LedgerError) as error:
+    except WorkshopError as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or authority}: {error.strerror}") from None
