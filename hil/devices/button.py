@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from hil.devices.contact import CLOSED, OPEN, Contact
 from hil.emissions import Emission, Kind
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ BOUNCE = 0.001  # seconds between two edges of a bounce; all in all it stays bel
 PRESSED_FOR = (0.3, 1.2)  # seconds
 
 
-class Button:
+class Button(Contact):
     """A button that somebody presses every so many seconds on average; by hand alone if `every` is None."""
 
     settles = 0.15  # the reader's debounce
@@ -32,24 +33,16 @@ class Button:
         every: float | None = 8.0,
         measures: str = "pressed",
     ) -> None:
-        self.name = name
-        self.pin = pin
-        self.emitted: list[Emission] = []
-        self._board = board
-        self._chance = chance
-        self._every = every
+        super().__init__(name, board, chance, pin=pin, every=every)
         self._measures = measures
-        board.set(pin, True)
 
-    async def run(self) -> None:
-        """Be pressed until cancelled."""
-        while self._every is not None:
-            await asyncio.sleep(1 + self._chance.expovariate(1 / self._every))
-            try:
-                self.press()
-                await asyncio.sleep(self._chance.uniform(*PRESSED_FOR))
-            finally:  # nobody holds a button for ever
-                self.release()
+    async def _happen(self, every: float) -> None:
+        await asyncio.sleep(1 + self._chance.expovariate(1 / every))
+        try:
+            self.press()
+            await asyncio.sleep(self._chance.uniform(*PRESSED_FOR))
+        finally:  # nobody holds a button for ever
+            self.release()
 
     def press(self) -> None:
         """Close the contact."""
@@ -60,8 +53,5 @@ class Button:
         self._move(pressed=False)
 
     def _move(self, *, pressed: bool) -> None:
-        level = not pressed  # active low
-        bounces = self._chance.randint(0, 3)
-        edges = [(level, 0.0)] + [(not level, BOUNCE), (level, BOUNCE)] * bounces
-        self._board.edges(self.pin, edges)
+        self._bounce(CLOSED if pressed else OPEN, BOUNCE, times=self._chance.randint(0, 3))
         self.emitted.append(Emission(self.name, self._measures, pressed, time.time(), kind=Kind.STATE))

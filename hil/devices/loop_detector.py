@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from drivers.quantities import unit
+from hil.devices.contact import CLOSED, OPEN, Contact
 from hil.emissions import Emission, Kind
 
 if TYPE_CHECKING:
@@ -22,13 +23,9 @@ STAYS = (0.3, 1.5)  # seconds: a car at 60 km/h, a lorry at 30 km/h
 LEAST_APART = 0.5  # seconds between two vehicles
 BOUNCE = 0.0005  # seconds between two edges of a bounce
 
-OPEN, CLOSED = True, False  # levels of a pulled-up input
 
-
-class LoopDetector:
+class LoopDetector(Contact):
     """A detector over which vehicles drive, `every` so many seconds on average; by hand alone if that is None."""
-
-    settles = 0.1  # the reader's debounce
 
     def __init__(
         self,
@@ -40,20 +37,12 @@ class LoopDetector:
         every: float | None = 5.0,
         mode: str = "presence",
     ) -> None:
-        self.name = name
-        self.pin = pin
-        self.emitted: list[Emission] = []
-        self._board = board
-        self._chance = chance
-        self._every = every
+        super().__init__(name, board, chance, pin=pin, every=every)
         self._presence = mode == "presence"
-        board.set(pin, OPEN)
 
-    async def run(self) -> None:
-        """Be driven over until cancelled."""
-        while self._every is not None:
-            await asyncio.sleep(LEAST_APART + self._chance.expovariate(1 / self._every))
-            await self.drive_over(self._chance.uniform(*STAYS))
+    async def _happen(self, every: float) -> None:
+        await asyncio.sleep(LEAST_APART + self._chance.expovariate(1 / every))
+        await self.drive_over(self._chance.uniform(*STAYS))
 
     async def drive_over(self, seconds: float) -> None:
         """Have one vehicle come, and be gone so much later."""
@@ -75,6 +64,6 @@ class LoopDetector:
         self._move(OPEN)
 
     def _move(self, level: bool) -> None:
-        self._board.edges(self.pin, [(level, 0.0), (not level, BOUNCE), (level, BOUNCE)])
+        self._bounce(level, BOUNCE)
         if self._presence:
             self.emitted.append(Emission(self.name, "occupied", level is CLOSED, time.time(), kind=Kind.STATE))

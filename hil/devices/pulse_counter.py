@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from drivers.quantities import unit
+from hil.devices.contact import CLOSED, OPEN, Contact
 from hil.emissions import Emission, Kind
 
 if TYPE_CHECKING:
@@ -19,13 +20,9 @@ if TYPE_CHECKING:
 
 PULSE = 0.03  # seconds, and the pause at least
 
-OPEN, CLOSED = True, False  # levels of a pulled-up input
 
-
-class PulseCounter:
+class PulseCounter(Contact):
     """A meter that gives a pulse `every` so many seconds on average; by hand alone if that is None."""
-
-    settles = 0.1  # the reader's debounce
 
     def __init__(
         self,
@@ -38,22 +35,14 @@ class PulseCounter:
         counts: str = "pulses",
         pulses_per_unit: float = 1.0,
     ) -> None:
-        self.name = name
-        self.pin = pin
-        self.emitted: list[Emission] = []
+        super().__init__(name, board, chance, pin=pin, every=every)
         self.stuck = False  # the transistor conducts for good from the next pulse on
-        self._board = board
-        self._chance = chance
-        self._every = every
         self._counts = counts
         self._worth = 1 / pulses_per_unit
-        board.set(pin, OPEN)
 
-    async def run(self) -> None:
-        """Count until cancelled."""
-        while self._every is not None:
-            await asyncio.sleep(PULSE + self._chance.expovariate(1 / max(self._every - 2 * PULSE, 0.01)))
-            await self.pulse()
+    async def _happen(self, every: float) -> None:
+        await asyncio.sleep(PULSE + self._chance.expovariate(1 / max(every - 2 * PULSE, 0.01)))
+        await self.pulse()
 
     async def pulse(self) -> None:
         """Give one pulse."""

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from drivers.quantities import unit
+from hil.devices.contact import CLOSED, OPEN, Contact
 from hil.emissions import Emission, Kind
 
 if TYPE_CHECKING:
@@ -23,13 +24,9 @@ CLOSED_FOR = 0.065  # seconds
 BOUNCE = 0.00005  # seconds between two edges of a bounce
 LEAST_APART = 0.25  # seconds: a bucket that tips faster stands in a cloudburst nobody has measured
 
-OPEN, CLOSED = True, False  # levels of a pulled-up input
 
-
-class RainGauge:
+class RainGauge(Contact):
     """A gauge in steady rain: tips at random, `every` seconds on average. With `every` None it rains by hand alone."""
-
-    settles = 0.1  # the reader's debounce
 
     def __init__(
         self,
@@ -41,28 +38,20 @@ class RainGauge:
         every: float | None = 4.0,
         tip: float = TIP,
     ) -> None:
-        self.name = name
-        self.pin = pin
-        self.emitted: list[Emission] = []
-        self._board = board
-        self._chance = chance
-        self._every = every
+        super().__init__(name, board, chance, pin=pin, every=every)
         self._tip = tip
-        board.set(pin, OPEN)
 
-    async def run(self) -> None:
-        """Rain until cancelled."""
-        while self._every is not None:
-            await asyncio.sleep(LEAST_APART + self._chance.expovariate(1 / max(self._every - LEAST_APART, 0.01)))
-            await self.tip()
+    async def _happen(self, every: float) -> None:
+        await asyncio.sleep(LEAST_APART + self._chance.expovariate(1 / max(every - LEAST_APART, 0.01)))
+        await self.tip()
 
     async def tip(self) -> None:
         """Tip the bucket once."""
-        self._board.edges(self.pin, [(CLOSED, 0), (OPEN, BOUNCE), (CLOSED, BOUNCE)])
+        self._bounce(CLOSED, BOUNCE)
         self.emitted.append(
             Emission(self.name, "rain", self._tip, time.time(), unit("rain"), self._tip, kind=Kind.COUNT)
         )
         try:
             await asyncio.sleep(CLOSED_FOR)
         finally:  # a bucket that has begun to tip tips, whatever becomes of the rain
-            self._board.edges(self.pin, [(OPEN, 0), (CLOSED, BOUNCE), (OPEN, BOUNCE)])
+            self._bounce(OPEN, BOUNCE)
