@@ -8,10 +8,10 @@ the doctor logs in as it would.
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from agent.commanding.answer import Answer, Outcome
 from agent.commands.wording import UPLINK_ADVICE
 from agent.doctor.finding import Check, Command, Verdict, error, fine, unknown, warning
 from agent.i18n import _
@@ -34,6 +34,7 @@ SLOW = 5.0  # seconds for an acknowledgement: half of what the agent waits befor
 CREDENTIALS = "/etc/roadside/credentials"
 PREFIX = "roadside_"  # of what LoadCredential= makes of a file there
 JSON = "application/json"
+TRIAL = Answer("doctor", Outcome.DONE).json()  # an answer to nobody: docs/wire.md
 RENEW = N_("whoever runs the broker must renew it")
 CLOCK_FIRST = N_("mend the clock first: as long as it is not right, no date of a certificate says anything")
 DATED = frozenset({faults.NOT_YET_VALID, faults.HAS_EXPIRED})
@@ -172,7 +173,7 @@ class Way:
                 begun = loop.time()
                 try:
                     async with asyncio.timeout(WITHIN):
-                        await link.publish(self._topic, _message(), retain=False, properties={}, content_type=JSON)
+                        await link.publish(self._topic, TRIAL, retain=False, properties={}, content_type=JSON)
                 except RefusedError as refusal:
                     text = _("refuses what is sent to {topic}: {why}").format(topic=self._topic, why=refusal)
                     self._published = [
@@ -249,11 +250,6 @@ def _readable(path: Path) -> bool:
 
 def _explained(problem: LinkError) -> Verdict:
     return error(str(problem), advice=_(UPLINK_ADVICE[problem.fault.value]))
-
-
-def _message() -> bytes:
-    text = "sent by roadside doctor to see whether the broker takes it"
-    return json.dumps({"command": "doctor", "outcome": "done", "message": text}).encode()
 
 
 def _round_trip(seconds: float) -> Verdict:
