@@ -40,13 +40,14 @@ LOOSEST = 1.5  # of systemd-analyze security; docs/systemd.md
 LONGEST_WATCHDOG = 15.0  # seconds that a Pi's counts to
 WATCHDOG_FILES = ("etc/systemd/system.conf", "etc/systemd/system.conf.d/*.conf")
 UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "ms": 1e-3, "min": 60.0, "m": 60.0, "h": 3600.0}
+INSTALLER = "opt/roadside/current/systemd/install.sh"
 INSTALL = N_("run systemd/install.sh of the release")
 
 
 def installed(site: Site) -> Iterator[Verdict]:
     """Look for the unit's file, and whether it is started at boot."""
     if not site.path(FILE).exists():
-        yield error(_("the unit {unit} is not installed").format(unit=UNIT), advice=_(INSTALL))
+        yield error(_("the unit {unit} is not installed").format(unit=UNIT), *_installer(site), advice=_(INSTALL))
         return
     if not site.path(WANTS).is_symlink():
         where = () if site.live else ("--root", str(site.root))
@@ -103,10 +104,10 @@ def hardware_watchdog(site: Site) -> Iterator[Verdict]:
                 found = value.strip()
     seconds = _seconds(found)
     if seconds is None or seconds <= 0:
-        yield warning(_("the Pi's own watchdog is off"), advice=_(INSTALL))
+        yield warning(_("the Pi's own watchdog is off"), *_installer(site), advice=_(INSTALL))
     elif seconds > LONGEST_WATCHDOG:
         text = _("RuntimeWatchdogSec={value} is more than the Pi's watchdog counts to, and may mean none at all")
-        yield warning(text.format(value=found), advice=_("write 14s"))
+        yield warning(text.format(value=found), *_installer(site), advice=_("write 14s"))
     else:
         yield fine(_("a system that hangs is reset after {value}").format(value=found))
 
@@ -143,6 +144,13 @@ def enrolled(site: Site) -> Iterator[Verdict]:
         yield warning(text.format(file=f"/{CLAIM}"), *([Command(("roadside", "enrol"))] if site.live else []))
     else:
         yield fine(_("no claim waits to be used"))
+
+
+def _installer(site: Site) -> list[Command]:
+    """Return what puts the units and settings of the release in place again, if there is a release."""
+    file = site.path(INSTALLER)
+    where = () if site.live else ("--root", str(site.root))
+    return [Command((str(file), *where))] if file.exists() else []
 
 
 def _without_drop_ins(site: Site) -> list[Command]:

@@ -78,9 +78,12 @@ def test_the_drift_is_told_by_the_anchors_of_one_boot(ppm, severity, tree, bench
     assert (found.severity, f"drifts by {ppm} ppm" in found.what) == (severity, True)
 
 
-def test_a_unit_that_is_not_there(tree):
+def test_a_unit_that_is_not_there_is_put_in_place_by_the_release(tree):
     (tree.root / UNIT).unlink()
-    assert tree.finding(check("systemd.unit")).severity is Severity.ERROR
+    tree.write("opt/roadside/releases/1/systemd/install.sh", "#!/bin/sh\n")
+    (found,) = check("systemd.unit").findings(tree.card())
+    assert found.severity is Severity.ERROR
+    assert found.commands[0].argv[1:] == ("--root", str(tree.root))
 
 
 def test_a_unit_that_is_not_started_at_boot_is_enabled_on_a_card_by_the_real_systemctl(tree):
