@@ -42,8 +42,10 @@ mkdir -p "/sys/fs/cgroup/$name"
 echo $$ > "/sys/fs/cgroup/$name/cgroup.procs"
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
 exec systemd-nspawn --quiet --directory="$root" --machine="$name" --register=no --keep-unit --boot --console=pipe \\
-    --capability=CAP_SYSLOG --system-call-filter="syslog adjtimex clock_adjtime" --link-journal=no "$@"
+    --capability=CAP_SYSLOG --system-call-filter="syslog adjtimex clock_adjtime bpf" --link-journal=no "$@"
 """
+# Beside a network of its own it may have the rights by which systemd bars devices from a unit (DevicePolicy=).
+OWN_NETWORK = ("--private-network", "--capability=CAP_NET_ADMIN,CAP_BPF")
 FORGET = f'{GROUPS}\nfind "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {{}} +'
 numbers = itertools.count(1)
 
@@ -84,7 +86,7 @@ class Container:
         self.root = root
         self._view = view
         self._options = [f"--bind={here}:{there}:norbind" for there, here in (binds or {}).items()]
-        self._options += ["--private-network"] if own_network else []
+        self._options += [*OWN_NETWORK] if own_network else []
         self._name = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._leader = 0
