@@ -62,6 +62,14 @@ def poll(name, ask, **settings):
             "02 04 00 00 00 0A 70 3E",
             "02 04 14 08 9A 00 27 00 00 00 06 00 00 00 01 00 00 02 57 00 07 00 00 3C AB",
         ),
+        (
+            "fmr20",
+            200,
+            5000,
+            "414C69FC400E5816413956844180" + "00" * 18,
+            "C8 03 13 88 00 10 D1 31",
+            "C8 03 20 41 4C 69 FC 40 0E 58 16 41 39 56 84 41 80" + " 00" * 18 + " B5 52",
+        ),
     ],
 )
 def test_given_the_values_it_says_what_was_recorded(tape, profile, address, first, data, request_, reply):
