@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.commands.journal.places import looked_into
@@ -16,6 +15,7 @@ from agent.readings import Anchor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from agent.config.model import Config
     from agent.host.disk import ReadOnlyFolder
@@ -69,17 +69,6 @@ class Site:
     def inside(self, path: Path) -> str:
         """Return what the gateway itself calls a file."""
         return "/" + str(path.relative_to(self.root or path.anchor))
-
-    def real(self, inside: str) -> Path:
-        """Follow links as the gateway would: absolute ones lead to somewhere below the root."""
-        path = self.path(inside)
-        for _hop in range(40):
-            link = next((one for one in (*reversed(path.parents), path) if one.is_symlink()), None)
-            if link is None or self.root == Path("/"):
-                break
-            target, rest = link.readlink(), path.relative_to(link)
-            path = (self.path(str(target)) if target.is_absolute() else link.parent / target) / rest
-        return path
 
     @cached_property
     def model(self) -> str:
