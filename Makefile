@@ -43,9 +43,9 @@ mutations: ## one defect after the other is put into the agent, and its scenario
 	@./bootstrap.sh test
 	@$(PY)/python -m tests.mutations $(WORDS)
 
-hil: ## the scenarios on a rig: RIG=sim; RIG=vm boots gateways in virtual machines (root, x86-64); ARGS are passed to pytest
+hil: ## the scenarios on a rig: RIG=sim, or as root RIG=container, RIG=vm (x86-64; hours, so take some by ARGS="-k power"), or a RIG.toml
 	@./bootstrap.sh $(if $(filter vm,$(RIG)),vm,test)
-	@$(PY)/pytest $(if $(filter vm,$(RIG)),tests/hil/vm,tests/scenarios) --rig=$(or $(RIG),sim) $(ARGS)
+	@$(PY)/pytest tests/scenarios $(if $(filter vm,$(RIG)),tests/hil/vm) --rig=$(or $(RIG),sim) $(ARGS)
 
 powercut: ## the power of a virtual gateway is cut at random moments under load, until CUTS=200; goes on where it was left
 	@./bootstrap.sh vm
