@@ -26,6 +26,7 @@ BACKENDS = {
     "sim": "hil.rigs.sim:SimRig",
     "container": "hil.rigs.container:ContainerRig",
     "vm": "hil.rigs.vm:VmRig",
+    "bench": "hil.rigs.bench.rig:BenchRig",
 }
 PATIENCE = 60.0  # seconds that a test waits for what it expects
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from hil.cabinet import ON_PINS, ON_WIRES
 from hil.rigs.base import Capability, RigError
 
-Kind = Literal["sim", "container", "vm"]
+Kind = Literal["sim", "container", "vm", "bench"]
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -62,6 +62,7 @@ class Description(_Table):
     rig: Gateway = Gateway()
     agent: Program
     devices: dict[str, dict[str, Any]] = {}
+    bench: dict[str, Any] = {}  # of a rig of that kind: hil/rigs/bench/description.py
     path: Path
 
     @property
