@@ -80,6 +80,10 @@ def command(
     except (FlashError, UnicodeError) as error:
         click.echo(str(error), err=True)
         return REFUSED
+    except PermissionError as error:
+        text = _("{path} may be written to by root alone: put sudo before the command")
+        click.echo(text.format(path=error.filename or target), err=True)
+        return REFUSED
     except OSError as error:
         click.echo(_("{path}: {error}").format(path=error.filename or target, error=error.strerror), err=True)
         return REFUSED
@@ -122,6 +126,8 @@ def _show(plan: Plan, target: Path, disk: Disk | None, register: Path) -> None:
         click.echo(_("All of the file {path} is erased: {size} bytes").format(path=target, size=target.stat().st_size))
     about = _("Card of {gateway}: Raspberry Pi OS {target}, Roadside {release}")
     click.echo(about.format(gateway=with_check(plan.order.gateway), target=plan.image.target, release=plan.release))
+    if plan.order.root is None:
+        click.echo(_("Without --root-keys this gateway takes no updates: it does not know whose."))
     before = [line for line in cards.lines(register) if line.gateway == plan.order.gateway]
     if before:
         text = _("{gateway} has a card already, made at {made}: two gateways with one id do not work")
@@ -132,6 +138,7 @@ def _make(plan: Plan, target: Path) -> Made:
     from agent.flashing.card import make
     from agent.flashing.medium import Card
     from agent.flashing.meter import Meter
+    from agent.flashing.writing import is_unfinished
 
     terminal = sys.stderr.isatty()
 
@@ -141,7 +148,12 @@ def _make(plan: Plan, target: Path) -> Made:
     clock = SystemClock()
     meter = Meter(lambda: clock.boottime() / 1e9, say, terminal=terminal)
     with Card(target) as medium:
-        return make(plan, medium, meter, datetime.fromtimestamp(clock.utc() / 1e9, UTC))
+        try:
+            return make(plan, medium, meter, datetime.fromtimestamp(clock.utc() / 1e9, UTC))
+        except BaseException:  # also whoever presses Ctrl-C is told
+            if is_unfinished(medium):
+                click.echo("\n" * terminal + _("The card is unfinished, and marked so: flash it again."), err=True)
+            raise
 
 
 def _enter(plan: Plan, made: Made, disk: Disk | None, target: Path, register: Path, seconds: int) -> None:

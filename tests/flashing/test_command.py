@@ -39,6 +39,7 @@ def flash(made, tmp_path):
 def test_a_card_its_label_and_a_line_in_the_register_are_made(flash, tmp_path):
     done = flash()
     assert done.returncode == 0, done.stderr
+    assert "Without --root-keys this gateway takes no updates" in done.stdout
     assert "Card of pkt-0042-G: Raspberry Pi OS bookworm-aarch64, Roadside 1.1" in done.stdout
     assert "card.img is the card of pkt-0042, and was read back" in done.stdout
     assert "writing 100 %" in done.stderr
@@ -105,6 +106,7 @@ def test_what_goes_wrong_in_the_middle_leaves_an_unfinished_card_and_no_line(fla
     done = flash(image=image)
     assert done.returncode == 1
     assert "damaged or not whole" in done.stderr
+    assert "The card is unfinished, and marked so: flash it again." in done.stderr
     assert not (tmp_path / "cards.csv").exists()
     with Card(tmp_path / "card.img") as card:
         assert is_unfinished(card)
