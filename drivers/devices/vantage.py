@@ -7,7 +7,7 @@ Source: Davis, Vantage Serial Communication Reference Manual 2.6.1, VI "wake", V
 consoles do otherwise: the ten-minute gust of LOOP2 is in whole mph, not tenths (seen by users on several).
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from struct import Struct, calcsize
@@ -107,20 +107,44 @@ SORTED = {type_: sorted(fields.items(), key=lambda item: item[1].offset) for typ
 LAYOUTS = {type_: layout(field for _, field in fields) for type_, fields in SORTED.items()}
 
 
+class Conversion(NamedTuple):
+    """What becomes of the number in a field."""
+
+    quantity: str
+    dashes: frozenset[int]
+    zero: float
+    scale: float
+    digits: int
+
+
+Conversions = Mapping[int, Sequence[Conversion]]  # of the fields of each type of packets, in their order
+
+
+def conversions(mm_per_click: float) -> Conversions:
+    """Return what becomes of the numbers of a station with such a rain bucket."""
+    return {
+        type_: [
+            Conversion(quantity, field.dashes, field.zero, field.scale or mm_per_click, field.digits)
+            for quantity, field in fields
+        ]
+        for type_, fields in SORTED.items()
+    }
+
+
 def intact(packet: bytes) -> bool:
     """Tell whether the CRC at the end is that of the packet."""
     return not crc16_ccitt(packet)
 
 
-def decode(mm_per_click: float, packet: bytes) -> list[Measurement]:
+def decode(convert: Conversions, packet: bytes) -> list[Measurement]:
     """Return the measurements of an intact packet."""
     type_ = packet[TYPE_AT]
     return [
         Measurement(quantity, None, Reason.INVALID)
         if raw in dashes
-        else Measurement(quantity, round((raw - zero) * (scale or mm_per_click), digits))
-        for (quantity, (_, _, scale, digits, dashes, zero)), raw in zip(
-            SORTED[type_], LAYOUTS[type_].unpack(packet), strict=True
+        else Measurement(quantity, round((raw - zero) * scale, digits))
+        for (quantity, dashes, zero, scale, digits), raw in zip(
+            convert[type_], LAYOUTS[type_].unpack(packet), strict=True
         )
     ]
 
@@ -140,9 +164,9 @@ def text(head: bytes, size: int) -> Framing:
     return Framing(head, size, lambda header: header.find(b"\n") + 1, lambda _: True, nothing)
 
 
-def overhear(mm_per_click: float) -> FrameDecoder:
+def overhear(convert: Conversions) -> FrameDecoder:
     """Return what reads a recording of the line: packets, and between them requests and what answers them."""
-    packets = Framing(HEAD, TYPE_AT + 1, packet_size, intact, partial(decode, mm_per_click))
+    packets = Framing(HEAD, TYPE_AT + 1, packet_size, intact, partial(decode, convert))
     others = (Framing(byte, 1, lambda _: 1, lambda _: True, nothing) for byte in (b"\n", b"\r", b"\x06"))
     return FrameDecoder(text(b"LOOP ", 9), text(b"LPS ", 10), packets, *others)
 
@@ -162,7 +186,7 @@ class Vantage:
     """One console; a `drivers.contract.Poller`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._convert = conversions(settings.mm_per_click)
         self._types = [LOOP, LOOP2]  # what both have is told by the latter, whose mean of the wind is finer
 
     def poll(self) -> Poll:
@@ -176,7 +200,7 @@ class Vantage:
         said: dict[str, Item] = {}
         for type_ in tuple(self._types):
             packet = yield from self._ask(type_, faults)
-            said |= {item.quantity: item for item in decode(self._settings.mm_per_click, packet)} if packet else {}
+            said |= {item.quantity: item for item in decode(self._convert, packet)} if packet else {}
         return [*faults, *said.values()]
 
     def _ask(self, type_: int, faults: list[Item]) -> Generator[Ask, Answer | None, bytes]:
@@ -197,7 +221,7 @@ class Vantage:
 
         answer = yield Ask(REQUESTS[type_], find, PACKET_WITHIN)
         if answer is None:
-            decoder = overhear(self._settings.mm_per_click)
+            decoder = overhear(self._convert)
             found = [item for item in (*decoder.feed(heard), *decoder.end()) if isinstance(item, Fault)]
             faults += found or [Fault(FaultKind.NO_REPLY, len(heard), REQUESTS[type_].decode().strip())]
             return b""
@@ -217,7 +241,7 @@ DRIVER = PollingDriver(
     addressed=False,
     every=15.0,
     make=Vantage,
-    overhear=lambda settings: overhear(settings.mm_per_click),
+    overhear=lambda settings: overhear(conversions(settings.mm_per_click)),
     silent_after=120.0,
     reasons=(Reason.INVALID,),
     faults=(
