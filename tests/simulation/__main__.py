@@ -10,10 +10,13 @@ import time
 from collections import Counter
 from contextlib import suppress
 from multiprocessing import Pool
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tests.simulation.judge import judge
 from tests.simulation.play import Play
+
+if TYPE_CHECKING:
+    from tests.simulation.fit import Fit
 
 CORES = 2
 SHOWN = 8  # faults of a seed that is replayed
@@ -32,10 +35,10 @@ class Verdict(NamedTuple):
     reached: frozenset[str] = frozenset()  # what of all that could happen did
 
 
-def verdict(seed: int) -> Verdict:
+def verdict(seed: int, fit: Fit | None = None) -> Verdict:
     """Play a seed and judge it."""
     try:
-        play = Play(seed)
+        play = Play(seed, fit)
         play.run()
         faults = judge(play)
     except Exception as error:  # noqa: BLE001 - a seed that breaks the simulation itself must not end the campaign

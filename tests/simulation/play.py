@@ -25,16 +25,23 @@ from tests.simulation.ports import (
     Socket,
     Water,
 )
-from tests.simulation.scenario import HUSH, QUIET, configuration, shape_of, special, special_troubles, troubles
+from tests.simulation.scenario import (
+    configuration,
+    drawn,
+    fitted,
+    fitted_shape,
+    fitted_troubles,
+    shape_of,
+    special,
+    special_troubles,
+)
 from tests.simulation.truth import Truth
 from tests.simulation.universe import SECOND, Dead, Universe
 from tests.simulation.world import Manager, SimulatedRandom, SimulatedWorld
 
 if TYPE_CHECKING:
-    from random import Random
-
+    from tests.simulation.fit import Fit
     from tests.simulation.ports import Contact, Talker
-    from tests.simulation.scenario import Trouble
 
 LOOKS = frozenset({"size", "free", "names"})  # operations that change nothing and are of no interest in the trace
 PATIENCE = 120.0  # seconds more, at the end, for what came last
@@ -61,11 +68,14 @@ class Spell:
 class Play:
     """One simulation. `run` it, then judge it."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, fit: Fit | None = None) -> None:
+        """`fit`: a short one about one thing; else shape, configuration and all that goes wrong are drawn."""
         self.universe = universe = Universe(seed)
         chance = universe.chance("scenario")
-        self.shape = shape_of(chance)
-        self.config = special(configuration(chance, self.shape), universe)
+        self.shape = shape_of(chance) if fit is None else fitted_shape(fit)
+        which = seed % 16 if fit is None else fit.special
+        config = special(configuration(chance, self.shape), universe, which)
+        self.config = config if fit is None else fitted(config, fit)
         self.thinned = {
             f"{name}/{quantity}"
             for name, device in self.config.devices.items()
@@ -101,6 +111,7 @@ class Play:
         self.standing: dict[str, str] = {}  # alarms, at the end: names by id
         self._over = False
         self._chance = universe.chance("play")
+        self._rests = fit.rests if fit is not None else None
         pace = self.shape.pace
         self.sockets = {
             path: Socket(path, device, self.truth)
@@ -117,16 +128,13 @@ class Play:
             17: RainGauge(universe, self.truth, "rain-1", every=40.0 * pace, lasts=(0.06, 0.2), hold=0.01),
         }
         self.seconds = self.shape.hours * 3600
-        for at, call in self.schedule(chance):
+        happens = drawn(chance, self.seconds, seed) if fit is None else fitted_troubles(chance, fit)
+        for at, call in happens + special_troubles(universe, self.seconds, which):
             if at < self.seconds:  # what ends later is ended by `_heal`
                 universe.after(at, lambda call=call: call(self))
         universe.after(self.seconds, self._heal)
-        universe.after(self.seconds + HUSH, self._hush)
-        universe.after(self.seconds + QUIET, self._end)
-
-    def schedule(self, chance: Random) -> list[Trouble]:
-        """Return what goes wrong."""
-        return troubles(chance, self.seconds, self.universe.seed) + special_troubles(self.universe, self.seconds)
+        universe.after(self.seconds + self.shape.hush, self._hush)
+        universe.after(self.seconds + self.shape.quiet, self._end)
 
     # --- the machine -----------------------------------------------------------------------------------------------
 
@@ -191,7 +199,8 @@ class Play:
             self.young.kill()
             self.card.kill()
         if not self._over:
-            self._pass(self._chance.choice([0.1, 1.0, self._chance.uniform(1, 60)]))
+            rests = self._chance.choice([0.1, 1.0, self._chance.uniform(1, 60)])
+            self._pass(rests if self._rests is None else self._rests)
 
     async def _be_agent(self, world: SimulatedWorld) -> None:
         self._stop = asyncio.Event()
@@ -328,7 +337,7 @@ class Play:
         self.waiting = None
         if self._agent is not None:
             self.waiting = sum(sum(one.values()) for one in self._agent._journal.status().waiting.values())
-        if self.waiting and self.universe.now < (self.seconds + QUIET + PATIENCE) * SECOND:
+        if self.waiting and self.universe.now < (self.seconds + self.shape.quiet + PATIENCE) * SECOND:
             self.universe.after(1.0, self._end)
             return
         if self._agent is not None:
