@@ -32,17 +32,17 @@ COMMANDS = {
     "safe": N_("Switch all outputs off after the agent has ended."),
     "update": N_("Install a later release, and try it."),
     "rollback": N_("Go back to the release that ran before."),
+    "enrol": N_("Get this gateway's certificate, or give certificates."),
+    "decommission": N_("Take this gateway down for good; no key is left on it."),
     "journal": N_("Look into the readings that are kept on a card."),
     "drivers": N_("List what can be connected, with its settings."),
     "decode": N_("Decode recorded bytes of a device to lines of JSON."),
     "schema": N_("Print the JSON Schema of the configuration."),
     "listen": N_("Show what gateways publish."),
     "demo": N_("Run a whole cabinet on this machine."),
-    "fleet": N_("Make the cards of many gateways in a row."),
-    "decommission": N_("Take this gateway down for good: its readings out, its keys shredded."),
-    "enrol": N_("Get this gateway's certificate; in the workshop, give certificates."),
     "bundle": N_("Make a release for gateways, and the keys that sign it."),
     "flash": N_("Make the card of a gateway, on a workstation."),
+    "fleet": N_("Make the cards of many gateways in a row."),
 }
 
 
