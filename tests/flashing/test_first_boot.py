@@ -31,6 +31,7 @@ SLOW = 300.0  # seconds for an installation on a machine that is busy: most of i
 MACHINE = here() or TARGETS["bookworm-x86_64"]
 BOOT = "boot/firmware"
 CLAIM = "the.claim.itself"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA ops@example\n"
 # What the first boot is told in a container, which has no LED and must not blink for ever.
 DROP_IN = """\
 [Service]
@@ -56,7 +57,7 @@ def boot(tmp_path_factory):
     order = Order(gateway="pkt-0042", image=path, bundle=release, configuration=folder)
     version, files = card._release(release, MACHINE)
     files |= {"gateway.toml": images.CONFIGURATION.encode(), "root.json": b"{}", "claim": CLAIM.encode()}
-    files |= {"credentials/password": b"hidden"}
+    files |= {"credentials/password": b"hidden", "authorized_keys": KEY.encode()}
     plan = Plan(order, None, Inspected(images.BOOT_AT, 0, MACHINE), None, version, files)
     with Card(path) as medium:
         personalise(plan, medium, "", MOMENT)
@@ -130,6 +131,12 @@ def test_from_the_card_to_the_green_light_and_again_after_a_cut_at_each_stage(ma
     assert "pkt-0042, Roadside 1.1" in machine.run("roadside", "status", check=False).stdout
     assert (machine.root / "etc/hostname").read_text() == "pkt-0042\n"
     assert machine.run("dpkg-query", "-W", "python3-lgpio").stdout.split() == ["python3-lgpio", "1:2.0-1"]
+    # Who has the key comes in, and may do what root may; nobody comes in by a password.
+    home = "/home/technician/.ssh/authorized_keys"
+    assert machine.run("stat", "--format=%U %a", home).stdout == "technician 600\n"
+    assert (machine.root / home.lstrip("/")).read_text() == KEY
+    assert {"sudo", "dialout", "gpio"} <= set(machine.run("id", "-nG", "technician").stdout.split())
+    assert machine.run("passwd", "--status", "technician").stdout.split()[1] == "L"
     # Secrets are root's alone, and nothing of them is left on the boot partition.
     for path, text in {"claim": CLAIM, "credentials/password": "hidden"}.items():
         assert machine.run("stat", "--format=%U %a", f"/etc/roadside/{path}").stdout == "root 600\n"
