@@ -236,7 +236,7 @@ async def test_a_factory_is_tried_again_after_a_failure(factory: MockFactory) ->
 WITHOUT_PERMISSION = """
 import os, tempfile
 from pathlib import Path
-from drivers.contract import PortError
+from drivers.seams import PortError
 from drivers.ports.gpio import GpiozeroPorts
 
 def make():

@@ -248,7 +248,8 @@ async def test_a_line_that_another_process_holds_is_taken_and_the_message_names_
 # Root may open anything, so root becomes nobody first; everybody else is kept out of their own terminal by its mode.
 WITHOUT_PERMISSION = """
 import asyncio, concurrent.futures.thread, os, sys  # all of it now: nobody may not read every place Python is in
-from drivers.contract import PortError, SerialLine
+from drivers.contract import SerialLine
+from drivers.seams import PortError
 from drivers.ports.serial import PosixSerialPorts
 
 async def main():
