@@ -57,3 +57,19 @@ def test_a_value_of_several_lines_begins_on_its_first():
 def test_a_file_that_is_not_there_says_what_is_expected(path):
     with pytest.raises(RigError, match="--rig takes"):
         read(path)
+
+
+def test_rigs_may_share_their_devices_and_a_mistake_is_told_of_the_file_that_has_it(path):
+    shared = path.with_name("cabinet.toml")
+    head, devices = GOOD.partition("[devices")[0], GOOD[GOOD.index("[devices") :]
+    path.write_text(head.replace('gateway = "pole-7"', 'gateway = "pole-7"\ncabinet = "cabinet.toml"'))
+    shared.write_text(devices)
+    assert read(path).devices["air-1"]["model"] == "plantower"
+    assert read(path).plan == shared
+    shared.write_text(devices.replace("plantower", "plantowr"))
+    with pytest.raises(RigError, match="did you mean 'plantower'") as error:
+        read(path)
+    assert f"{shared}:2: " in str(error.value)
+    shared.unlink()
+    with pytest.raises(RigError, match=r"cabinet\.toml: .*: rig\.cabinet names"):
+        read(path)
