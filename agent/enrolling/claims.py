@@ -106,20 +106,11 @@ def is_signed_by(token: str, key: EllipticCurvePublicKey) -> bool:
     return True
 
 
-def jwk(key: EllipticCurvePublicKey) -> dict[str, str]:
-    """Return a public key as what step-ca's configuration names `key` (RFC 7517)."""
-    return {**_members(key), "alg": "ES256", "kid": thumbprint(key), "use": "sig"}
-
-
 def thumbprint(key: EllipticCurvePublicKey) -> str:
     """Return the name that a key has by itself (RFC 7638)."""
-    return _packed(hashlib.sha256(_json(_members(key))).digest())
-
-
-def _members(key: EllipticCurvePublicKey) -> dict[str, str]:
     numbers = key.public_numbers()
     x, y = (_packed(number.to_bytes(COORDINATE, "big")) for number in (numbers.x, numbers.y))
-    return {"crv": "P-256", "kty": "EC", "x": x, "y": y}
+    return _packed(hashlib.sha256(_json({"crv": "P-256", "kty": "EC", "x": x, "y": y})).digest())
 
 
 def _json(value: dict[str, Any]) -> bytes:

@@ -7,11 +7,11 @@ that a gateway whose answer was lost, or that was switched off in the middle, is
 from __future__ import annotations
 
 import secrets
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.enrolling import claims, ledger
 from agent.enrolling.authority import GATEWAY_DAYS, PROVISIONER, Revoked, key_digest, pem
@@ -20,7 +20,8 @@ from agent.i18n import _
 from drivers.contract import N_
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
@@ -48,7 +49,7 @@ TAKEN = N_(
 
 
 class RefusedError(WorkshopError):
-    """The answer is no; `status` is that of HTTP, `text` is not translated yet."""
+    """The answer is no; `status` is that of HTTP."""
 
     def __init__(self, status: int, text: str, **about: str) -> None:
         super().__init__(_(text).format(**about))
@@ -143,10 +144,8 @@ class Office:
 
     # --- how --------------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _ledger(self) -> Iterator[Ledger]:
-        with ledger.opened(self.authority.folder) as book:
-            yield book
+    def _ledger(self) -> AbstractContextManager[Ledger]:
+        return ledger.opened(self.authority.folder)
 
     def _believed(self, token: str) -> Claim:
         """Return what a token says, if it is ours and its time has not passed; raises RefusedError."""
@@ -177,8 +176,6 @@ class Office:
 
 
 def _check_request(request: x509.CertificateSigningRequest, key: CertificatePublicKeyTypes, claim: Claim) -> None:
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     if not request.is_signature_valid:
         raise RefusedError(400, N_("the request is not signed by its own key"))
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):

@@ -38,7 +38,7 @@ def test_what_is_issued_is_read_again_and_its_signature_holds(workshop):
 def test_a_token_is_what_step_ca_expects(workshop):
     token = claims.issue(a_claim(), workshop.authority.provisioner)
     head, said = (json.loads(claims._unpacked(part)) for part in token.split(".")[:2])
-    assert head == {"alg": "ES256", "kid": claims.jwk(workshop.authority.provisioner.public_key())["kid"], "typ": "JWT"}
+    assert head == {"alg": "ES256", "kid": claims.thumbprint(workshop.authority.provisioner.public_key()), "typ": "JWT"}
     assert said["aud"] == "https://enrol.example:8443/1.0/sign"
     assert said["sans"] == [said["sub"]] == ["pkt-0042"]
     assert said["nbf"] == said["iat"] < said["exp"]
