@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -16,31 +15,31 @@ from agent.journal.committing import Committing
 from agent.journal.fetching import Fetching
 from agent.journal.frames import Kind
 from agent.journal.keeping import Keeping
+from agent.journal.losses import Losses
 from agent.journal.outbox import UplinkOutbox
 from agent.journal.pack import Place
 from agent.journal.packing import encode_append, encode_packs, start
 from agent.journal.ranges import Ranges
 from agent.journal.resending import Resending
-from agent.journal.restating import restate
 from agent.journal.spare import Spare
-from agent.journal.state import IDENTITY, LEDGERED
+from agent.journal.state import IDENTITY
 from agent.journal.status import Fault, Faults, JournalStatus
 from agent.journal.stock import Stock
 from agent.journal.tidying import Bounds, Tidying
-from agent.readings import LedgerEntry, Stream
+from agent.readings import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from agent.config.model import Journal as Limits
-    from agent.journal.card import Found, Segment
+    from agent.journal.card import Found
     from agent.journal.pack import Outbox, Pack
     from agent.journal.packing import OpenPack
     from agent.journal.resending import Numbers, Resent
     from agent.journal.state import Key
     from agent.logs import Log
-    from agent.readings import Record
+    from agent.readings import LedgerEntry, Record
     from agent.seams import Clock, Disk, Random
 
 URGENT_GAP = 0.25  # seconds between two commits: the first alarm is written at once, one that flaps not each time
@@ -93,6 +92,17 @@ class Journal:
         if start_up.found is not None:
             self._note_unread(start_up.found)
         self._late = 0  # how often it was read only after the start
+        self._losses = Losses(
+            self._card,
+            self._stock,
+            self._faults,
+            clock,
+            log,
+            append=self.append,
+            together=self.together,
+            settle=self._done,
+            hurry=self._urgent.set,
+        )
         self._keeping = Keeping(
             self._young,
             self._stock,
@@ -100,14 +110,14 @@ class Journal:
             self._faults,
             limit=limits.young_limit,
             close_packs=self.close_packs,
-            give_up=self._give_up,
+            give_up=self._losses.give_up,
             refused=self._urgent.set,  # then the card shall have it
         )
         self._fetching = Fetching(
             self._card,
             arrived=self._announce,
             failed=lambda error: self._faults.put(Fault.CARD, str(error)),
-            lost=self._lost_in,
+            lost=self._losses.lost_in,
         )
         spare = Spare(card)
         self._committing = Committing(
@@ -118,7 +128,7 @@ class Journal:
             spare,
             self._faults,
             uncommitted=self._uncommitted,
-            lost=self._lost,
+            lost=self._losses.lost,
         )
         self._card_changes = asyncio.Lock()
         self._resending = Resending(self._card, self._stock, self._state)
@@ -130,8 +140,8 @@ class Journal:
             self._fetching,
             self._faults,
             Bounds(limits.limit, limits.reserve, quotas),
-            give_up=self._give_up,
-            give_up_for=self._give_up_for,
+            give_up=self._losses.give_up,
+            give_up_for=self._losses.give_up_for,
         )
         self._began_at = self._state.next[Stream.TELEMETRY]
         self._looked_at = dict(self._state.next)  # what came before this has been seen waiting for the card once
@@ -304,48 +314,9 @@ class Journal:
 
     # --- what is lost ----------------------------------------------------------------------------------------------
 
-    def _give_up(self, packs: Sequence[Pack], why: str) -> None:
-        with self._keeping:
-            for key, first, last in self._stock.give_up(packs):
-                self.state_in_ledger(self._loss("dropped", why, key, first, last))
-            self.append(Stream.LEDGER, restate(packs, "", self.clock.boottime()))
-
-    def _give_up_for(self, uplink: str, packs: Sequence[Pack], why: str) -> None:
-        with self._keeping:
-            for key, first, last in self._stock.give_up_for(uplink, packs):
-                self.state_in_ledger(replace(self._loss("dropped", why, key, first, last), uplink=uplink))
-            self.append(Stream.LEDGER, restate(packs, uplink, self.clock.boottime()))
-
-    def _lost_in(self, segment: Segment, missing: Mapping[Key, Ranges], why: str) -> None:
-        self._card.lose(segment, missing)
-        if self._lost(missing):
-            self._faults.put(Fault.DAMAGED, why)
-        self._urgent.set()  # what is in memory still shall be on the card again
-
-    def _lost(self, missing: Mapping[Key, Ranges]) -> bool:
-        """Account for what the card had and has not any more; returns whether anybody still waited for it."""
-        lost = self._stock.lose(missing)
-        for key, first, last in lost:
-            self.state_in_ledger(self._loss("damaged", "card", key, first, last))
-        return bool(lost)
-
-    def _loss(self, kind: str, why: str, key: Key, first: int, last: int) -> LedgerEntry:
-        (epoch, stream), count = key, last - first + 1
-        at = self.clock.boottime()
-        return LedgerEntry(at, kind, why, count, stream=stream.value, epoch=epoch, first=first, last=last)
-
     def state_in_ledger(self, entry: LedgerEntry) -> None:
         """Say that numbers will not come, and never look for them again."""
-        first, last = entry.first, entry.last
-        tell = self._log.info if entry.why == "restart" else self._log.warning
-        tell("journal_" + entry.kind, why=entry.why, stream=entry.stream, first=first, last=last or None)
-        with self._keeping:
-            self.append(Stream.LEDGER, [entry])
-            if last:  # open-ended is what a power cut took: nothing of it was ever here
-                key = (entry.epoch, Stream(entry.stream))
-                if not entry.uplink:
-                    self._stock.absent(key, first, last)
-                self._done(entry.uplink or LEDGERED, key, first, last)
+        self._losses.state(entry)
 
     def _account(
         self, ledger: Iterable[LedgerEntry], found: Found | None, unused: Mapping[Stream, int] = MappingProxyType({})
@@ -354,7 +325,7 @@ class Journal:
         with self._keeping:
             self._state.next |= unused
             for entry in ledger:
-                self.state_in_ledger(entry)
+                self._losses.state(entry)
             unblinds = self._state.blind and found is not None and found.sees
             if unused or unblinds:
                 self._state.blind = self._state.blind and not unblinds

@@ -93,9 +93,9 @@ BUGS = {
         Fit({"clock": 4, "power_cut": 3}),
     ),
     "an entry of the ledger left out": Bug(
-        "agent.journal.journal",
-        "            self.append(Stream.LEDGER, [entry])\n",
-        '            if entry.kind != "lost":\n                self.append(Stream.LEDGER, [entry])\n',
+        "agent.journal.losses",
+        "            self._append(Stream.LEDGER, [entry])\n",
+        '            if entry.kind != "lost":\n                self._append(Stream.LEDGER, [entry])\n',
         Fit({"power_cut": 4}, special=6, journal={"commit_interval": 30.0}),
     ),
     "a refusal taken for a delivery": Bug(
