@@ -99,6 +99,8 @@ class Trying:
         """Put a text on trial from the next start on, in place of any other trial; raises OSError."""
         digest = _digest(text.encode())
         note = self._note if self._note is not None and not self._is_changed(self._note) else None
+        if note is not None and note.trial is not None:
+            offline = note.trial.offline  # a trial that broke the network does not excuse the next one
         trial = Trial(digest, minutes, self._clock.boot, self._clock.boottime(), offline)
         new = Note(self._digest_of_file(), note.stands if note is not None else "", trial)
         self._state.replace(_name(digest), text.encode())

@@ -231,3 +231,11 @@ def test_whatever_is_cut_it_is_the_one_or_the_other_and_never_for_ever_on_trial(
             last = gateway.begun()
         assert not last.is_on
         assert last.path.read_text() in ({"first", "second"} if proven else {"first"})
+
+
+def test_a_trial_that_broke_the_network_does_not_excuse_the_one_that_takes_its_place(gateway):
+    given(gateway, "without a network", offline=False)
+    second = given(gateway, "without a network either", offline=True)
+    gateway.clock.now += 11 * MINUTE
+    assert second.judge(SOUND)
+    assert gateway.runs == "of the file"
