@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import platform
 import re
@@ -13,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}  # Debian's Python: what is installed for ours runs in there as well
 SOURCES = (Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*"))
@@ -35,18 +37,31 @@ def bare(packages: Sequence[str], cache: Path = CACHE) -> Path:
     suite = SUITES[sys.version_info[0], sys.version_info[1]]
     recipe = sha256("\n".join([suite, *packages]).encode()).hexdigest()[:12]
     archive = cache / f"{suite}-{recipe}.tar"
-    if not archive.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        part = archive.with_name(f"part-{os.getpid()}.tar")
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}", suite, str(part)]
-        with TemporaryDirectory() as folder:
-            sources = _sources(suite, Path(folder))
-            made = subprocess.run([*command, *sources], capture_output=True, text=True, check=False)
-        if made.returncode:
-            part.unlink(missing_ok=True)
-            raise DebianError(f"mmdebstrap: {made.stderr.strip()[-500:]}")
-        part.replace(archive)
+    cache.mkdir(parents=True, exist_ok=True)
+    with locked(archive.with_suffix(".lock"), fcntl.LOCK_EX):  # who comes second finds it made
+        if not archive.exists():
+            _make(archive, suite, packages)
     return archive
+
+
+def _make(archive: Path, suite: str, packages: Sequence[str]) -> None:
+    part = archive.with_name(f"part-{os.getpid()}.tar")
+    command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}", suite, str(part)]
+    with TemporaryDirectory() as folder:
+        sources = _sources(suite, Path(folder))
+        made = subprocess.run([*command, *sources], capture_output=True, text=True, check=False)
+    if made.returncode:
+        part.unlink(missing_ok=True)
+        raise DebianError(f"mmdebstrap: {made.stderr.strip()[-500:]}")
+    part.replace(archive)
+
+
+@contextlib.contextmanager
+def locked(path: Path, how: int) -> Iterator[None]:
+    """Hold a lock of flock(2) on a file, which is made for it."""
+    with path.open("a") as file:
+        fcntl.flock(file, how)
+        yield
 
 
 def _sources(suite: str, folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hil.container import PACKAGES
-from hil.debian import CACHE, bare, unpack
+from hil.debian import CACHE, bare, locked, unpack
 from hil.install import run_in
 
 if TYPE_CHECKING:
@@ -36,12 +36,13 @@ def laid_out(prepare: Callable[[Path], None], recipe: str, cache: Path = CACHE) 
     parts = "\n".join([recipe, *PACKAGES, *IDLE, MACHINE_ID, HOSTS, PINS, ENTRY_POINT])
     archive = bare(PACKAGES, cache)
     root = cache / f"root-{archive.stem}-{sha256(parts.encode()).hexdigest()[:12]}"
-    with _locked(cache / "roots.lock", fcntl.LOCK_EX):
-        unpacked = _kept(cache / f"unpacked-{archive.stem}", lambda part: unpack(archive, part))
-        _kept(root, lambda part: _lay_out(part, unpacked, prepare))
-    with _locked(root.with_suffix(".lock"), fcntl.LOCK_SH):
-        os.utime(root)
-        _forget_old(cache)
+    with contextlib.ExitStack() as held:
+        with locked(cache / "roots.lock", fcntl.LOCK_EX):
+            unpacked = _kept(cache / f"unpacked-{archive.stem}", lambda part: unpack(archive, part))
+            _kept(root, lambda part: _lay_out(part, unpacked, prepare))
+            held.enter_context(locked(root.with_suffix(".lock"), fcntl.LOCK_SH))
+            os.utime(root)
+            _forget_old(cache)
         yield root
 
 
@@ -78,13 +79,6 @@ def _quieten(root: Path) -> None:
 def _forget_old(cache: Path) -> None:
     for old in sorted(cache.glob("root-*[!k]"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
         lock = old.with_suffix(".lock")
-        with contextlib.suppress(BlockingIOError), _locked(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with contextlib.suppress(BlockingIOError), locked(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
             shutil.rmtree(old)
             lock.unlink()
-
-
-@contextlib.contextmanager
-def _locked(path: Path, how: int) -> Iterator[None]:
-    with path.open("a") as file:
-        fcntl.flock(file, how)
-        yield

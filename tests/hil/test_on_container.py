@@ -1,16 +1,11 @@
 """Some scenarios run in a container with every test run: those in which systemd has a part. `make hil` has them all."""
 
-from pathlib import Path
-
 import pytest
 
 from hil.rigs.base import Capability
-from hil.rigs.container import ContainerRig
-from hil.rigs.description import read
-from hil.rigs.timeline import Timeline
+from tests.hil.containers import container_rig
 from tests.scenarios import test_agent, test_card, test_clock, test_people, test_plugs, test_power
 
-RIG = Path(__file__).parents[1] / "scenarios/rigs/container.toml"
 SCENARIOS = [
     test_agent.test_the_agent_is_killed_and_started_again,
     test_agent.test_the_agent_hangs_and_the_watchdog_makes_an_end_of_it,
@@ -25,9 +20,7 @@ SCENARIOS = [
 
 @pytest.fixture
 async def rig():
-    if reason := ContainerRig.why_not():
-        pytest.skip(reason)
-    async with ContainerRig(read(RIG), Timeline(), patience=60.0) as rig:
+    async with container_rig() as rig:
         yield rig
 
 

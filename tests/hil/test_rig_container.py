@@ -2,17 +2,12 @@
 
 import asyncio
 import os
-from pathlib import Path
 
 import aiomqtt
 import pytest
 
-from hil.rigs.container import ContainerRig
-from hil.rigs.description import read
-from hil.rigs.timeline import Timeline
+from tests.hil.containers import container_rig
 from tests.hil.rig_contract import RigContract
-
-RIG = Path(__file__).parents[1] / "scenarios/rigs/container.toml"
 
 
 class ContainerBed:
@@ -50,9 +45,7 @@ class ContainerBed:
 
 @pytest.fixture
 async def bed():
-    if reason := ContainerRig.why_not():
-        pytest.skip(reason)
-    async with ContainerRig(read(RIG), Timeline(), patience=60.0) as rig:
+    async with container_rig() as rig:
         yield ContainerBed(rig)
 
 
