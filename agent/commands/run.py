@@ -147,6 +147,7 @@ class Reloading:
         """End in order, and begin anew, unless the end has been asked for."""
         if not self.stop.is_set():
             self._manager.reloading()
+            self._manager.notify("WATCHDOG=1")  # the loop turns, also where one beginning follows upon the other
             self.wanted = True
             self.stop.set()
 
@@ -195,7 +196,8 @@ async def _run(config: Config, paths: Paths, problems: list[str], reloading: Rel
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, reloading.end)
-    loop.add_signal_handler(signal.SIGHUP, reloading.hang_up)
+    # Not the loop's own handler: with the loop that one goes, and what then comes before the next run would end us.
+    signal.signal(signal.SIGHUP, lambda _number, _frame: loop.call_soon_threadsafe(reloading.hang_up))
     machine = Machine(config, paths, environment())
     agent = Agent(config, machine, version=VERSION, config_problems=problems, reloading=reloading)
     # What a lost connection leaves behind refers to itself and waits for the collector, which looks at all objects only
@@ -204,3 +206,4 @@ async def _run(config: Config, paths: Paths, problems: list[str], reloading: Rel
     judging = asyncio.create_task(reloading.judge(lambda: agent.proven), name="trial")
     await agent.run(reloading.stop)
     judging.cancel()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # also of a new beginning, until that takes it up

@@ -181,6 +181,42 @@ def test_reload_takes_up_a_valid_file_in_the_same_process_and_tells_what_is_wron
         path.write_text(before)
 
 
+def test_it_starts_while_the_network_and_the_time_are_still_waited_for(machine):
+    late = "network-pre.target network.target network-online.target time-sync.target"
+    unit = f"[Unit]\nBefore={late}\nWants={late}\n[Service]\nType=oneshot\nExecStart=/bin/sleep infinity\n"
+    machine.run("tee", "/run/systemd/system/dhcp.service", given=unit)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "stop", "roadside", *late.split())
+    machine.run("systemctl", "start", "--no-block", "dhcp")
+    try:
+        machine.until(lambda: machine.show("dhcp", "SubState")["SubState"] == "start", "the network is waited for")
+        machine.run("systemctl", "start", "--no-block", "roadside")
+        machine.until(lambda: agent(machine)["SubState"] == "running", "the agent runs")
+        assert machine.show("network.target", "ActiveState")["ActiveState"] == "inactive"
+    finally:
+        machine.run("systemctl", "stop", "dhcp")
+        machine.run("rm", "/run/systemd/system/dhcp.service")
+
+
+def test_a_removed_folder_of_credentials_does_not_stop_it(machine):
+    machine.run("mv", "/etc/roadside/credentials", "/root")
+    try:
+        machine.run("systemctl", "restart", "roadside")
+        machine.until(lambda: status(machine).get("devices", {}).get("air-1", {}).get("state") == "ok", "readings")
+    finally:
+        machine.run("mv", "/root/credentials", "/etc/roadside")
+
+
+def test_whenever_it_is_told_to_reload_it_stays_the_same_process(machine):
+    """Each SIGHUP makes it begin anew, and the next may come at any moment of that."""
+    machine.until(lambda: status(machine), "an agent that answers")
+    before = agent(machine)
+    for _ in range(60):
+        machine.run("kill", "-HUP", before["MainPID"])
+    machine.until(lambda: agent(machine)["SubState"] == "running" and status(machine), "an agent that answers")
+    assert {agent(machine)[key] == before[key] for key in ("MainPID", "NRestarts")} == {True}
+
+
 def test_a_stop_takes_less_than_5_s_and_leaves_nothing_running(machine):
     machine.until(lambda: status(machine), "an agent that answers")
     began = time.monotonic()  # the clock of systemd's timestamps, and the same in the container
