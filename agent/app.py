@@ -380,8 +380,8 @@ class Agent:
 
     async def _state_withheld(self) -> None:
         while True:
+            self._state_withheld_now()  # at once what the last run left: else kills could put it off for ever
             await asyncio.sleep(LEDGER_EVERY)
-            self._state_withheld_now()
 
     def _state_withheld_now(self) -> None:
         entries = self._withheld.take(self._clock.boottime())

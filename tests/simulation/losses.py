@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROUNDED = 0.002  # seconds: base time and relative time are rounded to milliseconds each
 JOBS = 0.3  # seconds: the longest that a commit's jobs on a card in good health take, and the pause between commits
 BETWEEN_ALARMS = 0.25 + JOBS  # seconds until an alarm is on the card
-KEPT = 60.0  # seconds until a kept value is on the card although nothing else goes there
+STATED = 60.0  # seconds until a count is stated, unless a start comes before
 NEAR = 2.0  # seconds between a measurement and the moment at which it gets its number, at most
 
 
@@ -204,7 +204,7 @@ class Excuses:
             until = min(at, card) if card is not None else at
             yield self._running_before(until, self._interval), at, "telemetry"
             yield self._running_before(until, BETWEEN_ALARMS), at, "alarm"
-            yield self._stated_by(until), at, "withheld"
+            yield self._running_before(until, STATED + self._interval), at, "withheld"
 
     def _running_before(self, at: int, seconds: float) -> int:
         """Return when an agent had run for so much less than at a time: while none runs, nothing is committed."""
@@ -216,14 +216,6 @@ class Excuses:
                 return min(at, end) - left
             left -= lasted
         return 0
-
-    def _stated_by(self, at: int) -> int:
-        """Return since when a count may not have been stated: each start waits anew, another boot has no use for it."""
-        wait = round((2 * KEPT + self._interval) * SECOND)
-        for end in reversed(self._play.ends):
-            if at - wait <= end.now <= at:
-                at = end.now
-        return at - wait
 
     def cover(self, one: Measured) -> bool:
         """Return whether a measurement may be lost."""
