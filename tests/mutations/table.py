@@ -58,8 +58,8 @@ MUTATIONS = (
     Mutation(
         "nothing is written to the young end",
         "agent/journal/keeping.py",
-        "        data = frame(kind, payload)\n",
-        '        data = b""\n',
+        "                self._young.write(data)\n",
+        '                self._young.write(b"")\n',
         (
             "test_agent.py::test_the_agent_is_killed_three_times_while_the_network_is_away",
             "test_card.py::test_the_agent_is_killed_while_the_card_is_full_and_the_network_away",
