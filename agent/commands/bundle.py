@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 REFUSED = 1
 DAYS = 365.0
+MOST_DAYS = 20 * 365.0  # as long as the root key's own metadata lasts
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -36,7 +37,7 @@ def _project(function: Callable[..., int]) -> Callable[..., int]:
 @click.option("--key", "keys", type=FOLDER, metavar="DIR", help=_("Sign it with the keys in this folder."))
 @click.option("--wheels", type=FOLDER, metavar="DIR", help=_("Take the wheels from here; else pip gets them."))
 @click.option("--debs", type=FOLDER, metavar="DIR", help=_("Bring the Debian packages in there, too."))
-@click.option("--days", type=click.FloatRange(min=1), default=DAYS, help=_("For how long it may be installed."))
+@click.option("--days", type=click.FloatRange(1, MOST_DAYS), default=DAYS, help=_("For how long it may be installed."))
 @click.option(
     "--date",
     type=int,
@@ -60,11 +61,11 @@ def command(
             click.echo(_("This checkout has changes that are in no commit: they are in the release, too."), err=True)
         moment = commit_moment(project) if date is None else date
         data = make(project, TARGETS[name], moment, wheels=wheels, keys=keys, days=days, packages=debs)
+        path.write_bytes(data)
     except ImportError as error:
         return _refuse(_("{error}: install roadside[bundle]").format(error=error))
     except (BundleError, OSError, ValueError) as error:
         return _refuse(str(error))
-    path.write_bytes(data)
     click.echo(f"{hashlib.sha256(data).hexdigest()}  {path}")
     if keys is None:
         click.echo(_("It is not signed: it serves to make a card, and no gateway takes it as an update."), err=True)

@@ -13,6 +13,7 @@ from hashlib import sha256
 from importlib.metadata import distribution
 
 import pytest
+from click import BadParameter
 from click.testing import CliRunner
 from packaging.requirements import Requirement
 
@@ -184,3 +185,18 @@ def test_a_debian_package_for_another_architecture_is_refused(project, wheels, t
                      "--to", tmp_path / "x", "--debs", path.parent)  # fmt: skip
     assert refused.return_value == 1
     assert "is for armhf, and bookworm-x86_64 is amd64" in refused.output
+
+
+def test_a_file_that_cannot_be_written_is_told_and_is_no_crash(project, wheels, tmp_path):
+    path = tmp_path / "nowhere/release"
+    made = bundle("--project", project, "--wheels", wheels, "--for", FOR, "--date", MOMENT, "--to", path)
+    assert made.return_value == 1
+    assert "nowhere" in made.output
+
+
+@pytest.mark.parametrize("days", ["inf", "nan", "1e9"])
+def test_a_release_lasts_no_longer_than_the_root_key(project, wheels, keys, tmp_path, days):
+    signed = ("--key", keys, "--days", days, "--to", tmp_path / "release")
+    made = bundle("--project", project, "--wheels", wheels, "--for", FOR, "--date", MOMENT, *signed)
+    assert made.return_value == 1 or isinstance(made.exception, BadParameter)
+    assert not (tmp_path / "release").exists()
