@@ -1,6 +1,8 @@
 """The program that switches releases: it is started as systemd starts it, on a folder of its own."""
 
+import fcntl
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,9 +42,10 @@ class Gateway:
         return json.loads(path.read_text()) if path.exists() else None
 
     def let_pass(self, minutes):
-        """Have the trial have begun so many minutes earlier."""
+        """Have the trial and its last start be so many minutes earlier."""
         trial = self.trial
-        (self.base / "trial.json").write_text(json.dumps({**trial, "since": trial["since"] - 60 * minutes}))
+        earlier = {key: trial[key] - 60 * minutes for key in ("since", "started")}
+        (self.base / "trial.json").write_text(json.dumps({**trial, **earlier}))
 
 
 @pytest.fixture
@@ -59,6 +62,7 @@ def test_a_release_that_samples_stores_and_delivers_stays(gateway):
     gateway.says("1.1", online=True)
     assert gateway.switch("judge") == ""
     gateway.says("1.1", online=True, delivered=True)
+    gateway.let_pass(2)
     assert "proved itself" in gateway.switch("judge")
     assert gateway.trial is None
     assert gateway.current == "1.1"
@@ -117,6 +121,25 @@ def test_a_release_that_keeps_ending_is_taken_back_by_the_fourth_start(gateway):
     assert gateway.switch("starting") == ""
 
 
+def test_a_release_that_delivers_and_then_ends_has_proved_nothing(gateway):
+    gateway.switch("try", "1.1")
+    for _ in range(3):
+        assert gateway.switch("starting") == ""
+        gateway.says("1.1", online=True, delivered=True)
+        assert gateway.switch("judge") == ""
+    assert "1.1 was given up" in gateway.switch("starting")
+    assert gateway.current == "1.0"
+
+
+def test_a_release_that_delivers_only_after_its_minutes_and_stays_is_kept(gateway):
+    gateway.switch("try", "1.1", "--minutes", "0")
+    gateway.switch("starting")
+    gateway.says("1.1", online=True, delivered=True)
+    assert gateway.switch("judge") == ""
+    gateway.let_pass(2)
+    assert "proved itself" in gateway.switch("judge")
+
+
 def test_after_a_power_cut_the_minutes_begin_anew_and_the_starts_go_on(gateway):
     gateway.switch("try", "1.1")
     gateway.switch("starting")
@@ -163,6 +186,42 @@ def test_a_note_that_cannot_be_read_is_no_trial(gateway, kept):
     assert gateway.switch("starting") == ""
     assert gateway.switch("judge") == ""
     assert gateway.current == "1.0"
+
+
+def test_a_way_back_that_was_cut_before_the_restart_is_gone_to_its_end(gateway):
+    gateway.switch("try", "1.1")
+    gateway.switch("judge")
+    (gateway.base / "current").unlink()
+    (gateway.base / "current").symlink_to("releases/1.0")  # and here it was cut
+    assert "cut short" in gateway.switch("judge")
+    assert (gateway.current, gateway.trial) == ("1.0", None)
+
+
+def test_a_way_back_by_hand_that_was_cut_goes_no_further_back_when_it_is_repeated(gateway):
+    gateway.switch("try", "1.1")
+    gateway.says("1.1", online=True, delivered=True)
+    gateway.let_pass(2)
+    gateway.switch("judge")
+    gateway.switch("try", "1.2")
+    (gateway.base / "current").unlink()
+    (gateway.base / "current").symlink_to("releases/1.1")  # and here it was cut
+    assert "back to 1.1" in gateway.switch("back")
+    assert (gateway.current, gateway.trial) == ("1.1", None)
+
+
+def test_one_switcher_waits_for_the_other(gateway):
+    """Between its note and its switch `try` must not be taken for one that was cut."""
+    folder = os.open(gateway.base, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    command = [sys.executable, "-I", SWITCH, "--base", gateway.base, "--proof", gateway.proof, "try", "1.1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as trying:
+        with pytest.raises(subprocess.TimeoutExpired):
+            trying.wait(0.5)
+        assert gateway.switch("starting") == ""  # where there is no trial a start never waits
+        assert gateway.current == "1.0"
+        os.close(folder)
+        assert trying.wait(30) == 0
+    assert gateway.current == "1.1"
 
 
 def test_a_link_is_not_followed_to_a_proof(gateway):

@@ -46,6 +46,10 @@ def proof(machine):
 
 
 def judged(machine):
+    """Have the judge look now, as if the release had run for long."""
+    path = machine.root / "opt/roadside/trial.json"
+    trial = json.loads(path.read_text())
+    path.write_text(json.dumps({**trial, "started": trial["started"] - 60}))
     machine.run("systemctl", "start", "roadside-trial.service")
 
 
