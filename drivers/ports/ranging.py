@@ -34,6 +34,13 @@ class _Sensor(DistanceSensor):  # type: ignore[misc] # gpiozero has no types
         self._took(None if value is None else value * LONGEST)
         return value
 
+    def close(self) -> None:
+        # DistanceSensor gives its trigger back while its thread may still be about to pull it.
+        thread = getattr(self, "_queue", None)  # there is none if the constructor failed, or when closed again
+        if thread is not None and thread.is_alive():
+            thread.stop()
+        super().close()
+
 
 class GpiozeroRanging:
     """Implements `drivers.seams.RangingLine`."""

@@ -1,10 +1,12 @@
 """gpiozero's DistanceSensor on its own mock pins: a trigger that makes the echo of another pin."""
 
 import asyncio
+import threading
 import time
 
 import pytest
 from gpiozero.pins.mock import MockFactory, MockTriggerPin
+from gpiozero.threads import GPIOThread
 
 from drivers.contract import Reason
 from drivers.ports.gpio import GpiozeroPorts
@@ -52,6 +54,21 @@ async def test_a_sensor_that_does_not_answer_is_told_and_no_old_distance(factory
     factory.pin(TRIGGER).echo_pin = factory.pin(5)  # its wire is off
     assert await until(line, lambda echo: echo is Reason.NO_REPLY) is Reason.NO_REPLY
     line.close()
+
+
+async def test_nobody_asks_any_more_when_its_trigger_is_given_back(factory, ports):
+    asking = []
+
+    class Trigger(MockTriggerPin):
+        def close(self):
+            asking.extend(thread for thread in threading.enumerate() if isinstance(thread, GPIOThread))
+            super().close()
+
+    factory.pin(TRIGGER, pin_class=Trigger, echo_pin=factory.pin(ECHO), echo_time=0.002)
+    line = ports.ranging(TRIGGER, ECHO)
+    await until(line, lambda echo: isinstance(echo, float))
+    line.close()
+    assert not asking
 
 
 async def test_its_pins_are_taken_until_it_is_closed(factory, ports):
