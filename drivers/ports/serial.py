@@ -65,9 +65,21 @@ def existing(root: Path = Path("/")) -> list[str]:
 
 
 def open_line(path: Path, line: SerialLine) -> serial.Serial:
-    """Open a line exclusively, raw and non-blocking; blocks for as long as its kernel driver likes."""
+    """Open a line exclusively, raw and non-blocking; blocks for as long as its kernel driver likes.
+
+    pyserial sets VMIN to 1 if told of an `inter_byte_timeout`, else to 0: then read(2) says 0 of a line on which there
+    is nothing, as it does of one that is gone (termios(3)).
+    """
     return serial.Serial(
-        str(path), line.baud, line.bits, line.parity, line.stop, timeout=0, write_timeout=0, exclusive=True
+        str(path),
+        line.baud,
+        line.bits,
+        line.parity,
+        line.stop,
+        timeout=0,
+        write_timeout=0,
+        inter_byte_timeout=0,
+        exclusive=True,
     )
 
 

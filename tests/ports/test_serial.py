@@ -148,6 +148,20 @@ async def test_flush_throws_away_what_came_in(wire: Wire, port: PosixSerialPort)
     assert await read(port, 5) == b"fresh"
 
 
+async def test_what_is_thrown_away_when_the_loop_is_about_to_read_it_leaves_the_line_as_it_was(
+    wire: Wire, port: PosixSerialPort
+) -> None:
+    wire.send(b"stale")
+    deadline = time.monotonic() + SOON
+    while port._port.in_waiting < 5:
+        assert time.monotonic() < deadline
+    await asyncio.sleep(0)  # the loop has seen that there is something, and reads it after us
+    port.flush()
+    await asyncio.sleep(0)
+    wire.send(b"fresh")
+    assert await read(port, 5) == b"fresh"
+
+
 async def test_a_line_that_does_not_send_is_an_error_and_not_a_wait(wire: Wire, port: PosixSerialPort) -> None:
     def keep_writing() -> None:
         for _ in range(10_000):
