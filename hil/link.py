@@ -35,6 +35,7 @@ class Link:
     def __init__(self, port: int, host: str = LOOPBACK) -> None:
         self.state = LinkState.UP
         self.port = 0
+        self.passed = 0  # bytes both ways: TLS records with all that is in them, not the heads of TCP and IP
         self._target = (host, port)
         self._pace = math.inf  # bytes a second
         self._delay = 0.0  # seconds
@@ -168,6 +169,7 @@ class Link:
                     if torn:
                         await self._last(writer, data)
                         return
+                self.passed += len(data)
                 writer.write(data)
                 await writer.drain()
 

@@ -142,11 +142,11 @@ def _work(
         pipeline = bench.pipeline(device(driver, name, example(driver.settings)))
         yield listen(pipeline, driver, name, driver.line, line, bench.clock)
     for index, name in enumerate(asked):
-        driver = registry.load(name)
-        assert isinstance(driver, PollingDriver)
-        pipeline = bench.pipeline(device(driver, f"{name}-{index}", example(driver.settings)))
-        bus = Bus(Answering(driver), name, driver.line, bench.clock)
-        yield poll(pipeline, driver, bus, OFTEN, bench.clock)
+        asking = registry.load(name)
+        assert isinstance(asking, PollingDriver)
+        pipeline = bench.pipeline(device(asking, f"{name}-{index}", example(asking.settings)))
+        bus = Bus(Answering(asking), name, asking.line, bench.clock)
+        yield poll(pipeline, asking, bus, OFTEN, bench.clock)
 
 
 class Talker:

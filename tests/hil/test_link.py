@@ -50,6 +50,7 @@ async def test_a_link_passes_bytes_both_ways(link):
     assert link.connections == 1
     await talk.end()
     await until(lambda: link.connections == 0)
+    assert link.passed == 2 * len(b"hello")
 
 
 async def test_a_cut_link_resets_what_there_is_and_refuses_the_rest(link):

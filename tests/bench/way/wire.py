@@ -11,22 +11,9 @@ from tests.bench.way.backlog import GIVES_UP, HISTORY, JOURNAL, QUIET, Case, fil
 from tests.bench.way.site import SHIPPED, Site
 
 if TYPE_CHECKING:
-    import asyncio
     from pathlib import Path
 
 CASE = Case(100_000, 100, aimed_at=True)
-
-
-class CountingLink(Link):
-    """Counts what passes, both ways: TLS records with all that is in them, not the heads of TCP and IP."""
-
-    passed = 0
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            self.passed += len(data)
-            writer.write(data)
-            await writer.drain()
 
 
 async def run(cards: Path) -> list[Measured]:
@@ -34,7 +21,7 @@ async def run(cards: Path) -> list[Measured]:
     card = cards / f"{CASE.readings}-{CASE.per_pack}"
     if not card.exists():
         await fill(card, CASE)
-    async with Site(SHIPPED, devices=(), tls=True) as site, CountingLink(site.port) as link:
+    async with Site(SHIPPED, devices=(), tls=True) as site, Link(site.port) as link:
         shutil.copytree(card / "card", site.root / JOURNAL)
         site.port = link.port
         await site.subscribe("history", HISTORY)
