@@ -9,6 +9,7 @@ consoles do otherwise: the ten-minute gust of LOOP2 is in whole mph, not tenths 
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from struct import Struct, calcsize
 from typing import Annotated, NamedTuple
@@ -58,7 +59,7 @@ class Field(NamedTuple):
     scale: float | None  # None: clicks of the rain bucket
     digits: int
     dashes: frozenset[int] = frozenset({0xFFFF})
-    zero: float = 0.0  # where our unit begins to count
+    zero: int = 0  # where our unit begins to count
 
 
 TENTH_FAHRENHEIT, FAHRENHEIT = 5 / 90, 5 / 9
@@ -112,9 +113,11 @@ class Conversion(NamedTuple):
 
     quantity: str
     dashes: frozenset[int]
-    zero: float
-    scale: float
-    digits: int
+    zero: int
+    # In whole numbers, of the last digit that is told: rounding a float takes Python longer than all else in a packet.
+    numerator: int
+    denominator: int
+    last_digits: int  # in one of our unit
 
 
 Conversions = Mapping[int, Sequence[Conversion]]  # of the fields of each type of packets, in their order
@@ -124,11 +127,17 @@ def conversions(mm_per_click: float) -> Conversions:
     """Return what becomes of the numbers of a station with such a rain bucket."""
     return {
         type_: [
-            Conversion(quantity, field.dashes, field.zero, field.scale or mm_per_click, field.digits)
+            Conversion(quantity, field.dashes, field.zero, *_ratio(field.scale or mm_per_click, field.digits))
             for quantity, field in fields
         ]
         for type_, fields in SORTED.items()
     }
+
+
+def _ratio(scale: float, digits: int) -> tuple[int, int, int]:
+    last_digits = 10**digits
+    ratio = Fraction(scale).limit_denominator(10**8) * last_digits
+    return ratio.numerator, ratio.denominator, last_digits
 
 
 def intact(packet: bytes) -> bool:
@@ -142,8 +151,8 @@ def decode(convert: Conversions, packet: bytes) -> list[Measurement]:
     return [
         Measurement(quantity, None, Reason.INVALID)
         if raw in dashes
-        else Measurement(quantity, round((raw - zero) * scale, digits))
-        for (quantity, dashes, zero, scale, digits), raw in zip(
+        else Measurement(quantity, (2 * (raw - zero) * numerator + denominator) // (2 * denominator) / last_digits)
+        for (quantity, dashes, zero, numerator, denominator, last_digits), raw in zip(
             convert[type_], LAYOUTS[type_].unpack(packet), strict=True
         )
     ]

@@ -23,7 +23,9 @@ class Place(NamedTuple):
     quantity: str
     scale: float
     offset: float
-    decimals: int | None  # of a whole number that is scaled; None if it is not, or floats
+    # Of a whole number that is scaled, whose scale and offset are then counted in its last digits: so many make one.
+    # None if it is not scaled, or floats.
+    last_digits: int | None
     floats: bool
     special: Value | None  # if some numbers have a meaning of their own
 
@@ -90,11 +92,12 @@ def _registers(profile: Profile, values: Iterable[Value], first: int) -> Callabl
 def _place(quantity: str, value: Value) -> Place:
     floats = value.type == "f32"
     scaled = (value.scale != 1.0 or value.offset != 0.0) and not floats
+    last_digits = 10 ** max(decimals(value.scale), decimals(value.offset)) if scaled else None
     return Place(
         quantity,
-        value.scale,
-        value.offset,
-        max(decimals(value.scale), decimals(value.offset)) if scaled else None,
+        round(value.scale * last_digits) if last_digits else value.scale,
+        round(value.offset * last_digits) if last_digits else value.offset,
+        last_digits,
         floats,
         value if value.invalid or value.true is not None or value.rails is not None else None,
     )
@@ -107,15 +110,15 @@ def decimals(number: float) -> int:
 
 
 def _measured(place: Place, number: float) -> Measurement:
-    quantity, scale, offset, digits, floats, special = place
+    quantity, scale, offset, last_digits, floats, special = place
     value = number
     if floats:
         value = number * scale + offset
         if not -LARGEST < value < LARGEST:  # nor is it a number if that is not so
             return Measurement(quantity, None, Reason.INVALID)
         value = float(ROUNDED % value)
-    elif digits is not None:
-        value = round(number * scale + offset, digits)
+    elif last_digits is not None:
+        value = (number * scale + offset) / last_digits  # rounding would take Python longer than all the rest
     return Measurement(quantity, value) if special is None else _judged(quantity, special, number, value)
 
 
