@@ -60,7 +60,7 @@ def read(token: str) -> Claim:
             id=str(said["jti"]), gateway=str(said["sub"]), url=str(audience).partition("#")[0].removesuffix(SIGN),
             root=str(said["sha"]).lower(), issued=int(said["iat"]), until=int(said["exp"]), issuer=str(said["iss"]),
         )  # fmt: skip
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         raise ClaimError(_("this is no claim: the workshop makes one with: roadside enrol claim ID")) from None
     if not FINGERPRINT.fullmatch(claim.root) or not claim.url.startswith("https://"):
         raise ClaimError(_("this claim does not say which service to believe; have the workshop make another"))
@@ -101,7 +101,7 @@ def is_signed_by(token: str, key: EllipticCurvePublicKey) -> bool:
             return False
         r, s = (int.from_bytes(half, "big") for half in (signature[:COORDINATE], signature[COORDINATE:]))
         key.verify(encode_dss_signature(r, s), signed.encode(), ECDSA(SHA256()))
-    except (InvalidSignature, ValueError, LookupError, TypeError):
+    except (InvalidSignature, ValueError, LookupError, TypeError, RecursionError):
         return False
     return True
 

@@ -153,7 +153,7 @@ class Handler(BaseHTTPRequestHandler):
             said = json.loads(body)
             request = x509.load_pem_x509_csr(said["csr"].encode())
             token = str(said["ott"])
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):  # the last: [[[[[[...
             raise RefusedError(HTTPStatus.BAD_REQUEST, NOT_JSON) from None
         chain = self.server.office.sign(token, request)
         self._tell(N_("enrolled {gateway}"), chain)

@@ -12,6 +12,15 @@ from agent.enrolling.office import RefusedError
 from tests.enrolling.gateways import a_request, leaf
 from tests.enrolling.workshop import DAY, Workshop
 
+# openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:secp112r1 -subj /CN=pkt-0042
+SECP112R1 = b"""\
+-----BEGIN CERTIFICATE REQUEST-----
+MIGBME4CAQAwEzERMA8GA1UEAwwIcGt0LTAwNDIwMjAQBgcqhkjOPQIBBgUrgQQA
+BgMeAARLKqcxtONoSzWnxJ1lUwhcXcowXFh8OUDabndgoAAwCgYIKoZIzj0EAwID
+IwAwIAIOMRkJBoJ0noXicFVs9u8CDgLBSNDNr5rd6ZyE8dl6
+-----END CERTIFICATE REQUEST-----
+"""
+
 
 @pytest.fixture
 def ours(tmp_path):
@@ -105,6 +114,11 @@ def test_a_request_with_another_kind_of_key_is_refused(workshop):
     request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, SHA256())
     with pytest.raises(RefusedError, match="P-256"):
         workshop.office.sign(workshop.claim(), request)
+
+
+def test_a_request_with_a_key_of_a_kind_that_nobody_knows_is_refused(workshop):
+    with pytest.raises(RefusedError, match="P-256"):
+        workshop.office.sign(workshop.claim(), x509.load_pem_x509_csr(SECP112R1))
 
 
 # --- two with one id -------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The service as whoever asks it sees it: the calls of step-ca, and what is none of them."""
 
+import base64
 import http.client
 import json
 import socket
@@ -7,6 +8,7 @@ import ssl
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent.enrolling.enrolment import enrol
 from tests.enrolling.gateways import a_request, identity_in
@@ -74,6 +76,14 @@ def test_what_is_no_request_is_refused(serving, body):
     status, said = ask(serving, "POST", "/1.0/sign", body)
     assert status == 400
     assert "step-ca" in json.loads(said)["message"]
+
+
+def test_what_is_nested_without_end_is_refused_like_other_nonsense(serving, tmp_path):
+    assert ask(serving, "POST", "/1.0/sign", "[" * 60_000)[0] == 400
+    token = f"x.{base64.urlsafe_b64encode(b'[' * 5_000).decode()}.x"
+    request = a_request(tmp_path, "pkt-0042").public_bytes(Encoding.PEM).decode()
+    assert ask(serving, "POST", "/1.0/sign", json.dumps({"csr": request, "ott": token}))[0] == 401
+    assert not [line for line in serving.said if "Traceback" in line]
 
 
 @pytest.mark.parametrize("length", ["-1", "65537", "1e3", "99999999999999999999"])
