@@ -25,6 +25,7 @@ REFUSED, BUSY = 1, 75  # the second is EX_TEMPFAIL of sysexits(3)
 NOT_ALL = 2  # of `roadside journal export`: some cannot be read
 UNITS = ("roadside.service", "roadside-enrol.timer", "roadside-enrol.service", "roadside-trial.timer")
 SETTINGS, BOOT = "/etc/roadside", "/boot/firmware/roadside"
+NETWORKS = "/etc/NetworkManager/system-connections"  # what the card has brought there begins with `roadside-`
 
 
 @click.command(
@@ -109,9 +110,9 @@ def _exported(out: Path, root: Path) -> bool:
 
 def _wiped(folders: list[Path], paths: Paths) -> Iterator[int]:
     """Shred secrets first: whatever cuts this short has cost the least."""
-    claim = paths.under(SETTINGS) / "claim"
-    if claim.exists():
-        shred(claim)
-        yield 1
+    for path in [paths.under(SETTINGS) / "claim", *paths.under(NETWORKS).glob("roadside-*")]:
+        if path.exists():
+            shred(path)
+            yield 1
     for folder in folders:
         yield shred_below(folder)

@@ -40,13 +40,16 @@ TO = click.Path(path_type=Path)
 @click.option("--ssh-key", "keys", type=FILE, metavar="FILE", help=_("Public SSH keys of who may come in."))
 @click.option("--credential", "credentials", multiple=True, metavar="NAME=FILE", callback=pairs,
               help=_("A secret of the configuration, such as password=FILE; may be repeated."))  # fmt: skip
+@click.option("--network", "networks", type=FILE, multiple=True, metavar="FILE",
+              help=_("A profile of NetworkManager: Wi-Fi, a fixed address, a modem; may be repeated."))  # fmt: skip
+@click.option("--country", default="", metavar="XX", help=_("Where its Wi-Fi is, such as TH or KR."))
 @click.option("--label", type=TO, metavar="FILE", help=_("The label: .svg, .pdf or .png; else ID.svg."))
 @click.option("--register", type=TO, default="cards.csv", metavar="FILE", help=_("The register of cards."))
 @click.option("--yes", is_flag=True, help=_("Do not ask before the card is erased."))
 def command(
     image: Path, gateway: str, target: Path, bundle: Path, configuration: Path | None, root: Path | None,
-    claim: Path | None, keys: Path | None, credentials: Mapping[str, str], label: Path | None, register: Path, *,
-    yes: bool,
+    claim: Path | None, keys: Path | None, credentials: Mapping[str, str], networks: tuple[Path, ...], country: str,
+    label: Path | None, register: Path, *, yes: bool,
 ) -> int:  # fmt: skip
     """Make one card."""
     from agent.config.problems import ConfigError
@@ -60,11 +63,16 @@ def command(
             gateway=gateway, image=image, bundle=bundle, configuration=configuration or Path(f"{gateway}.toml"),
             root=root, claim=claim.read_text("ascii") if claim else None, keys=keys,
             credentials={name: Path(path).read_bytes() for name, path in credentials.items()},
+            networks=networks, country=country,
         )  # fmt: skip
+        _keep(target, [image, bundle, order.configuration, root, claim, keys, register, *networks])
         plan = prepare(order, SystemClock().utc() / 1e9)
         disk = _disk(target)
         if reason := labels.why_not(label):
             raise FlashError(reason)
+        if not register.parent.is_dir():
+            raise FlashError(_("{path}: there is no such folder").format(path=register.parent))
+        drawn = labels.made(plan.config.gateway, label)
         _show(plan, target, disk, register)
         if not yes:
             click.confirm(_("Erase it and write the card of {gateway}?").format(gateway=gateway), abort=True)
@@ -73,8 +81,12 @@ def command(
         begun = SystemClock().boottime()
         made = _make(plan, target)
         seconds = round((SystemClock().boottime() - begun) / 1e9)
-        labels.save(plan.config.gateway, label)
-        _enter(plan, made, disk, target, register, seconds)
+        try:
+            _enter(plan, made, disk, target, register, seconds)
+            label.write_bytes(drawn)
+        except OSError as error:
+            text = _("{path}: {error}. The card is finished; it lacks its line in the register, or its label")
+            raise FlashError(text.format(path=error.filename or label, error=error.strerror)) from error
     except ConfigError as error:
         return refuse(error)
     except (FlashError, UnicodeError) as error:
@@ -90,6 +102,15 @@ def command(
     click.echo(_("{path} is the card of {gateway}, and was read back. Its label: {label}").format(
         path=target, gateway=gateway, label=label))  # fmt: skip
     return 0
+
+
+def _keep(target: Path, files: list[Path | None]) -> None:
+    """Raise FlashError if what is to be written to is one of the files that the card is made of."""
+    from agent.flashing.medium import FlashError
+
+    for file in files:
+        if file is not None and target.exists() and file.exists() and target.samefile(file):
+            raise FlashError(_("{path} is what the card is made of: name another file for it").format(path=file))
 
 
 def _disk(target: Path) -> Disk | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from agent.enrolling import fleet
 from agent.enrolling.faults import WorkshopError
 from agent.enrolling.fleet import Answer
 from agent.enrolling.manifest import ManifestError, read_manifest
+from agent.flashing.medium import FlashError
+from agent.host.clock import SystemClock
 from agent.i18n import _
 
 if TYPE_CHECKING:
@@ -38,6 +41,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--bundle", type=FILE, required=True, metavar="FILE", help=_("The release: from roadside bundle."))
 @click.option("--root-keys", type=FILE, metavar="FILE", help=_("1.root.json: whose releases are trusted."))
 @click.option("--ssh-key", type=FILE, metavar="FILE", help=_("Public SSH keys of who may come in."))
+@click.option("--network", "networks", type=FILE, multiple=True, metavar="FILE",
+              help=_("A profile of NetworkManager: Wi-Fi, a fixed address, a modem; may be repeated."))  # fmt: skip
+@click.option("--country", default="", metavar="XX", help=_("Where its Wi-Fi is, such as TH or KR."))
 @click.option("--authority", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
               help=_("The workshop's authority: makes each gateway a claim for its certificate."))  # fmt: skip
 @click.option("--register", type=click.Path(path_type=Path), default=Path("cards.csv"), show_default=True,
@@ -45,14 +51,30 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.pass_context
 def command(
     context: click.Context, manifest: Path, image: Path, target: Path, bundle: Path, root_keys: Path | None,
-    ssh_key: Path | None, authority: Path | None, register: Path,
+    ssh_key: Path | None, networks: tuple[Path, ...], country: str, authority: Path | None, register: Path,
 ) -> int:  # fmt: skip
     """Make them."""
+    with manifest.open("rb") as alone:
+        try:
+            fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = _("{path}: its cards are being made already; a second reader wants a list of its own")
+            raise click.ClickException(text.format(path=manifest)) from None
+        order = Common(image, bundle, root_keys, ssh_key, networks, country)
+        return _made(context, manifest, target, order, authority, register)
+
+
+def _made(
+    context: click.Context, manifest: Path, target: Path, order: Common, authority: Path | None, register: Path
+) -> int:
     from agent.flashing.register import lines
 
+    if not target.is_dir() and not target.is_relative_to("/dev"):  # all cards would go into one file
+        text = _("{path} is no folder, and no reader, which is named as /dev/...")
+        raise click.ClickException(text.format(path=target))
     office = opened(authority) if authority is not None else None
     try:
-        rows = read_manifest(manifest)
+        rows = read_manifest(manifest, SystemClock().utc() / 1e9, order.country)
         done = {line.gateway for line in lines(register)}
         if office is not None:
             _check_enrolled([row for row in rows if row.gateway not in done], manifest, office)
@@ -60,12 +82,11 @@ def command(
         click.echo(str(error), err=True)
         click.echo(_("No card was written."), err=True)
         return REFUSED
-    except WorkshopError as error:
+    except (WorkshopError, FlashError) as error:
         raise click.ClickException(str(error)) from None
-    except (OSError, UnicodeError) as error:
-        where, why = getattr(error, "filename", None) or register, getattr(error, "strerror", None) or error
-        raise click.ClickException(f"{where}: {why}") from None
-    bench = Bench(context, image, target, bundle, root_keys, ssh_key, register, office)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or register}: {error.strerror}") from None
+    bench = Bench(context, target, order, register, office)
     outcome = fleet.run(rows, done, bench)
     text = _("{made} made, {before} before, {skipped} left out, {left} still to do.")
     click.echo(text.format(
@@ -90,15 +111,24 @@ def _check_enrolled(rows: list[Row], manifest: Path, office: Office) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Common:
+    """What all cards of a list have."""
+
+    image: Path
+    bundle: Path
+    root: Path | None
+    keys: Path | None
+    networks: tuple[Path, ...]
+    country: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bench:
     """Implements `agent.enrolling.fleet.Bench` with a terminal and `roadside flash`."""
 
     context: click.Context
-    image: Path
     target: Path
-    bundle: Path
-    root: Path | None
-    keys: Path | None
+    order: Common
     register: Path
     office: Office | None
 
@@ -133,8 +163,9 @@ class Bench:
                 error.show()
                 return False
             status: int = self.context.invoke(
-                flash.command, image=self.image, gateway=row.gateway, target=target, bundle=self.bundle,
-                configuration=row.config, root=self.root, claim=claim, keys=self.keys, credentials={},
+                flash.command, image=self.order.image, gateway=row.gateway, target=target, bundle=self.order.bundle,
+                configuration=row.config, root=self.order.root, claim=claim, keys=self.order.keys, credentials={},
+                networks=self.order.networks + ((row.network,) if row.network else ()), country=self.order.country,
                 label=row.label or self.register.parent / f"{row.gateway}.svg", register=self.register, yes=True,
             )  # fmt: skip
         return status == 0

@@ -1,28 +1,35 @@
 """The list of gateways whose cards are to be made: a CSV file, of which everything is checked before the first card.
 
-    gateway,config,label,serial,claim
-    pkt-0042,sites/pkt-0042.toml,labels/pkt-0042.pdf,10000000a3b1c2d4,
+    gateway,config,label,serial,claim,network
+    pkt-0042,sites/pkt-0042.toml,labels/pkt-0042.pdf,10000000a3b1c2d4,,
 
 Only `gateway` is needed. `serial` is the Pi's own number, so that nobody lists one Pi twice; `claim` is a file with a
-claim that was made elsewhere. Paths are below the folder of the list.
+claim that was made elsewhere, `network` a connection profile of this gateway alone. Paths are below the folder of the
+list. Columns may be separated by semicolons or tabs, too, as spreadsheets do in some countries.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.config.load import load
 from agent.config.problems import ConfigError
 from agent.enrolling.claims import LONGEST_SUBJECT, SUBJECT, ClaimError, read
+from agent.flashing import label as labels
+from agent.flashing.medium import FlashError
+from agent.flashing.network import profiles
 from agent.i18n import _
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-COLUMNS = ("gateway", "config", "label", "serial", "claim")
+COLUMNS = ("gateway", "config", "label", "serial", "claim", "network")
+SEPARATORS = ",;\t"
+SERIAL = re.compile(r"[0-9a-f]{8,16}")  # /proc/cpuinfo
 LARGEST = 8 << 20  # bytes
 
 
@@ -44,14 +51,18 @@ class Row:
     label: Path | None
     serial: str
     claim: Path | None
+    network: Path | None = None
 
 
-def read_manifest(path: Path) -> list[Row]:
-    """Return the rows of a list whose every line is right; raises ManifestError."""
+def read_manifest(path: Path, now: float, country: str = "") -> list[Row]:
+    """Return the rows of a list whose every line is right; raises ManifestError.
+
+    `now` is the present time in seconds since 1970, `country` where the Wi-Fi of these gateways is.
+    """
     rows, problems = _rows(path)
     problems += _duplicates(path, rows)
     for row in rows:
-        problems += _wrong(path, row)
+        problems += _wrong(path, row, now, country)
     if not rows and not problems:
         problems.append(_("{path}: lists no gateway").format(path=path))
     if problems:
@@ -66,7 +77,8 @@ def _rows(path: Path) -> tuple[list[Row], list[str]]:
         if len(data) > LARGEST:
             raise ManifestError([_("{path}: is too large for a list of gateways").format(path=path)])
         lines = data.decode("utf-8-sig").splitlines()
-        reader = csv.DictReader(lines, restkey="", strict=True)
+        separator = max(SEPARATORS, key=lambda one: lines[0].count(one) if lines else 0)
+        reader = csv.DictReader(lines, restkey="", strict=True, delimiter=separator)
         names = [name.strip().lower() for name in reader.fieldnames or ()]
         _check_names(path, names)
         reader.fieldnames = names
@@ -116,12 +128,13 @@ def _row(path: Path, line: int, told: dict[str, str]) -> Row:
         label=below / told["label"] if told.get("label") else None,
         serial=told.get("serial", "").lower(),
         claim=below / claim if claim else None,
+        network=below / told["network"] if told.get("network") else None,
     )
 
 
 def _duplicates(path: Path, rows: list[Row]) -> list[str]:
     problems = []
-    for name in ("gateway", "serial"):
+    for name in ("gateway", "serial", "label"):
         seen: dict[str, int] = {}
         for row in rows:
             value = getattr(row, name)
@@ -132,7 +145,7 @@ def _duplicates(path: Path, rows: list[Row]) -> list[str]:
     return problems
 
 
-def _wrong(path: Path, row: Row) -> list[str]:
+def _wrong(path: Path, row: Row, now: float, country: str) -> list[str]:
     """Return what is wrong with one gateway."""
     where = f"{path}:{row.line}"
     if not SUBJECT.fullmatch(row.gateway) or len(row.gateway) > LONGEST_SUBJECT:
@@ -147,12 +160,24 @@ def _wrong(path: Path, row: Row) -> list[str]:
             problems.append(text.format(where=where, config=row.config, other=other, gateway=row.gateway))
     except ConfigError as error:
         problems += [f"{where}: {problem}" for problem in error.problems]
+    if row.serial and not SERIAL.fullmatch(row.serial):
+        text = _("{where}: {serial} is no serial number of a Pi; have the spreadsheet keep that column as text")
+        problems.append(text.format(where=where, serial=row.serial))
+    if row.label is not None and (reason := labels.why_not(row.label)):
+        problems.append(f"{where}: {reason}")
     if row.claim is not None:
-        problems += _wrong_claim(where, row, row.claim)
+        problems += _wrong_claim(where, row, row.claim, now)
+    if row.network is not None:
+        try:
+            profiles([row.network], country)
+        except FlashError as error:
+            problems.append(f"{where}: {error}")
+        except OSError as error:
+            problems.append(f"{where}: {row.network}: {error.strerror}")
     return problems
 
 
-def _wrong_claim(where: str, row: Row, path: Path) -> list[str]:
+def _wrong_claim(where: str, row: Row, path: Path, now: float) -> list[str]:
     try:
         claim = read(path.read_text("ascii").strip())
     except (OSError, ValueError) as error:
@@ -161,4 +186,6 @@ def _wrong_claim(where: str, row: Row, path: Path) -> list[str]:
     if claim.gateway != row.gateway:
         text = _("{where}: {path} is a claim for {other}, not for {gateway}")
         return [text.format(where=where, path=path, other=claim.gateway, gateway=row.gateway)]
+    if claim.until <= now:
+        return [f"{where}: {path}: " + _("this claim has expired; have the workshop make another")]
     return []

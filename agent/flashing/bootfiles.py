@@ -36,6 +36,7 @@ RUN_ONCE = (
     "systemd.run_success_action=reboot",
     "systemd.unit=kernel-command-line.target",
 )
+COUNTRY = "cfg80211.ieee80211_regdom="  # the kernel's, as raspi-config sets it
 FIRSTRUN = f"""\
 #!/bin/sh
 # Written by Roadside. Runs once, at the first start, which then restarts the gateway.
@@ -78,12 +79,17 @@ def described(gateway: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {FOLDER + name: data for name, data in files.items()} | {FOLDER + DESCRIPTION: description}
 
 
-def starters(generation: str, gateway: str, digest: str, cmdline: str, config: str) -> dict[str, bytes]:
+def starters(
+    generation: str, gateway: str, digest: str, cmdline: str, config: str, country: str = ""
+) -> dict[str, bytes]:
     """Return the files that make a generation start ours, given the image's own cmdline.txt and config.txt.
 
-    `digest` tells this flashing from every other one: cloud-init does its work again when it changes.
+    `digest` tells this flashing from every other one: cloud-init does its work again when it changes. `country` is
+    where its Wi-Fi is, if it has one.
     """
     options = [one for one in cmdline.split() if not _is_console(one) and not one.startswith("systemd.")]
+    if country:
+        options = [one for one in options if not one.startswith(COUNTRY)] + [COUNTRY + country]
     files = {"config.txt": with_settings(config)}
     if generation == "trixie":
         files["user-data"] = USER_DATA.format(gateway=gateway, start=f"{MOUNTED}/{FOLDER}start")

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from agent.config.load import build, read_file
 from agent.enrolling import claims
-from agent.flashing import bmap, bootfiles, image, writing
-from agent.flashing.fat import Fat
-from agent.flashing.medium import FlashError
+from agent.flashing import bmap, bootfiles, image, network, writing
+from agent.flashing.fat import Fat, FatReader
+from agent.flashing.medium import FlashError, Head, Image
 from agent.i18n import _
 from agent.updating.archive import MANIFEST, TARGETS, Archive, ArchiveError
 from agent.updating.targets import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -49,6 +49,8 @@ class Order:
     claim: str | None = field(default=None, repr=False)  # says of itself which service takes it; good for one enrolment
     keys: Path | None = None  # public SSH keys of who may come in
     credentials: Mapping[str, bytes] = field(default_factory=dict, repr=False)  # for the agent, by name
+    networks: Sequence[Path] = ()  # connection profiles of NetworkManager
+    country: str = ""  # where its Wi-Fi is: ISO 3166-1, two letters
 
 
 class Plan(NamedTuple):
@@ -85,8 +87,11 @@ def prepare(order: Order, now: float) -> Plan:
     if order.root is not None:
         files["root.json"] = _root(order.root)
     files |= _secrets(order, now)
+    files |= network.profiles(order.networks, order.country)
     if order.keys is not None:
         files["authorized_keys"] = _keys(order.keys)
+    with Image(order.image) as packed:
+        _check_room(FatReader(Head(packed), inspected.boot_at), files)
     found = bmap.beside(order.image)
     return Plan(order, config, inspected, None if found is None else bmap.read(found), release, files)
 
@@ -114,11 +119,9 @@ def personalise(plan: Plan, medium: Medium, digest: str, moment: datetime) -> No
     about = hashlib.sha256(digest.encode() + moment.isoformat().encode()).hexdigest()[:12]
     cmdline, config = (boot.read(name).decode("utf-8", "surrogateescape") for name in ("cmdline.txt", "config.txt"))
     files = bootfiles.described(gateway, plan.files)
-    files |= bootfiles.starters(plan.image.target.generation, gateway, about, cmdline, config)
-    needed = sum(-(-len(data) // boot.cluster_size) * boot.cluster_size for data in files.values())
-    if boot.free() < needed + SMALLEST_RESERVE:
-        text = _("the boot partition has {free} MiB free, and {needed} MiB are needed")
-        raise FlashError(text.format(free=boot.free() >> 20, needed=needed + SMALLEST_RESERVE >> 20))
+    generation = plan.image.target.generation
+    files |= bootfiles.starters(generation, gateway, about, cmdline, config, plan.order.country)
+    _check_room(boot, files)
     for name, data in files.items():
         boot.write(name, data, moment)
     medium.sync()
@@ -126,6 +129,13 @@ def personalise(plan: Plan, medium: Medium, digest: str, moment: datetime) -> No
     for name, data in files.items():
         if again.read(name) != data:
             raise FlashError(_("{name} is not on the card as it was written: throw the card away").format(name=name))
+
+
+def _check_room(boot: FatReader, files: Mapping[str, bytes]) -> None:
+    needed = sum(-(-len(data) // boot.cluster_size) * boot.cluster_size for data in files.values())
+    if boot.free() < needed + SMALLEST_RESERVE:
+        text = _("the boot partition has {free} MiB free, and {needed} MiB are needed")
+        raise FlashError(text.format(free=boot.free() >> 20, needed=needed + SMALLEST_RESERVE >> 20))
 
 
 def _release(path: Path, target: Target) -> tuple[str, dict[str, bytes]]:

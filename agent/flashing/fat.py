@@ -76,7 +76,10 @@ class FatReader:
         self._clusters = (total - reserved - self._copies * self._sectors) // self._per_cluster
         if self._clusters < FEWEST or (self._clusters + FIRST) * 4 > self._sectors * SECTOR:
             raise FatError(_("its boot partition is damaged"))
-        self._fat = array("I", medium.read(self._fat_at, (self._clusters + FIRST) * 4))
+        table = medium.read(self._fat_at, (self._clusters + FIRST) * 4)
+        if len(table) < (self._clusters + FIRST) * 4:
+            raise FatError(_("its boot partition is damaged"))
+        self._fat = array("I", table)
         if sys.byteorder == "big":
             self._fat.byteswap()
 

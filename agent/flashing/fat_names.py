@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from datetime import datetime
+from datetime import datetime
 
 SIZE = 32  # bytes of a record
 LABEL, FOLDER, ARCHIVE, LONG = 0x08, 0x10, 0x20, 0x0F  # attributes, in byte 11
@@ -19,6 +16,7 @@ LONG_PART = 26  # bytes of a long name in one record
 LOWER_STEM, LOWER_ENDING = 0x08, 0x10  # in byte 12, where Windows NT and Linux keep that a short name is in lower case
 FITTING = re.compile(r"([A-Z0-9_~-]{1,8})(?:\.([A-Z0-9_~-]{1,3}))?")
 FORBIDDEN = b' "*+,./:;<=>?[\\]|'
+FIRST_DAY = datetime(1980, 1, 1)  # noqa: DTZ001 - FAT knows no time zones
 MOST = 100_000  # short names that differ in their number alone
 
 
@@ -47,7 +45,8 @@ def records_for(
 
 
 def record(short: bytes, attributes: int, cluster: int, size: int, moment: datetime, lower: int = 0) -> bytes:
-    """Return the record that comes last of a name's (section 6)."""
+    """Return the record that comes last of a name's (section 6); what is older than FAT's first day is of that day."""
+    moment = max(moment, FIRST_DAY.replace(tzinfo=moment.tzinfo))
     day = (moment.year - 1980) << 9 | moment.month << 5 | moment.day
     time = moment.hour << 11 | moment.minute << 5 | moment.second // 2
     return struct.pack(

@@ -42,12 +42,13 @@ def inspect(path: Path) -> Inspected:
         head, packed = Head(image), image.packed
         try:
             boot_at, size = partitions(head)
+            if not packed and path.stat().st_size < size:
+                text = _("{path} is not whole: it is shorter than it says itself; get it again")
+                raise FlashError(text.format(path=path))
             names = {name.lower() for name in FatReader(head, boot_at).names()}
         except FatError as error:
             text = _("{path} is no image of Raspberry Pi OS: {reason}")
             raise FlashError(text.format(path=path, reason=error)) from error
-    if not packed and path.stat().st_size < size:
-        raise FlashError(_("{path} is not whole: it is shorter than it says itself; get it again").format(path=path))
     if missing := NEEDED - names:
         text = _("{path} is no image of Raspberry Pi OS: {reason}")
         reason = _("there is no {name} on its boot partition").format(name=min(missing))

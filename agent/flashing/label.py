@@ -41,20 +41,22 @@ def why_not(path: Path) -> str:
         import segno  # noqa: F401 - whether it is there
     except ImportError as error:
         return _("{error}: install roadside[flash]").format(error=error)
+    if not path.parent.is_dir():
+        return _("{path}: there is no such folder").format(path=path.parent)
     return ""
 
 
-def save(gateway: Gateway, path: Path) -> None:
-    """Write a label, as what the ending of its file says; raises FlashError and OSError."""
+def made(gateway: Gateway, path: Path) -> bytes:
+    """Return a label as what the ending of its file says; raises FlashError."""
     svg = draw(gateway).encode()
     if path.suffix.lower() == ".svg":
-        path.write_bytes(svg)
-        return
+        return svg
     kind = path.suffix.lower().removeprefix(".")
-    command = ["rsvg-convert", "--format", kind, "--dpi-x", str(DPI), "--dpi-y", str(DPI), "--output", str(path)]
+    command = ["rsvg-convert", "--format", kind, "--dpi-x", str(DPI), "--dpi-y", str(DPI)]
     done = subprocess.run(command, input=svg, capture_output=True, check=False)
     if done.returncode:
         raise FlashError(f"rsvg-convert: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
 
 
 def draw(gateway: Gateway) -> str:

@@ -7,6 +7,9 @@ import io
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent.flashing.medium import FlashError
+from agent.i18n import _
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -39,16 +42,33 @@ def add(path: Path, line: Line) -> None:
         elif os.pread(descriptor, 1, size - 1) != b"\n":
             text.write("\n")  # somebody's editor, or a cut, has left the last line open
         writer.writerow(line)
-        file.write(text.getvalue().encode())  # at once: several may add to one file
-        os.fsync(descriptor)
+        try:
+            left = text.getvalue().encode()
+            while left:  # at once, where there is room for it: several may add to one file
+                left = left[file.write(left) :]
+            os.fsync(descriptor)
+        except OSError as error:
+            os.ftruncate(descriptor, size)  # half a line helps nobody
+            error.filename = str(path)
+            raise
 
 
 def lines(path: Path) -> list[Line]:
-    """Return all lines that are whole; none if there is no such file. Raises OSError."""
+    """Return all lines that are whole; none if there is no such file. Raises FlashError and OSError.
+
+    A file that is something else is none: who took it for an empty register would make every card again.
+    """
     if not path.exists():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.reader(file) if len(row) == len(Line._fields)]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            heading, *rows = list(csv.reader(file)) or [[*Line._fields]]
+    except (UnicodeDecodeError, csv.Error):
+        heading, rows = [], []
+    if heading != [*Line._fields]:
+        text = _("{path} is no register of cards, or a spreadsheet has changed it: its first line is to be {line}")
+        raise FlashError(text.format(path=path, line=",".join(Line._fields)))
+    rows = [row for row in rows if len(row) == len(Line._fields)]
     return [_line(row) for row in rows if row[9].isdigit() and row[10].isdigit()]
 
 

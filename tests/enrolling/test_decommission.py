@@ -25,6 +25,8 @@ def gateway(tmp_path):
         "etc/roadside/credentials/password": SECRET,
         "var/lib/roadside/identity/5f0c/gateway.key": SECRET,
         "var/lib/roadside/journal/0000000001.segment": b"readings",
+        "etc/NetworkManager/system-connections/roadside-karon.nmconnection": SECRET,
+        "etc/NetworkManager/system-connections/cable.nmconnection": b"of somebody else",
         "boot/firmware/roadside/claim": SECRET,
         "boot/firmware/config.txt": b"enable_uart=1\n",
         "opt/roadside/current": b"",
@@ -47,7 +49,9 @@ def test_secrets_settings_and_readings_are_gone_and_the_system_stays(gateway, tm
     done = roadside("decommission", "--no-export", "--yes", "--root", gateway)
     assert done.returncode == 0, done.stderr
     assert "roadside enrol revoke pkt-0042 --because decommissioned" in done.stdout
-    assert left(gateway) == ["boot/firmware/config.txt", "opt/roadside/current"]
+    assert left(gateway) == [
+        "boot/firmware/config.txt", "etc/NetworkManager/system-connections/cable.nmconnection", "opt/roadside/current",
+    ]  # fmt: skip
     assert witnesses
     assert all(SECRET not in path.read_bytes() for path in witnesses)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import fcntl
 import os
 import pty
 import signal
@@ -166,6 +167,40 @@ def test_a_list_with_a_mistake_writes_no_card(table, tmp_path):
     assert status == 1
     assert "fleet.csv:5: gateway pkt-0002 stands in line 3 already" in said
     assert not list((tmp_path / "cards").iterdir())
+
+
+def test_a_folder_that_is_not_there_is_not_taken_for_one_file_for_all(table, tmp_path):
+    (tmp_path / "cards").rmdir()
+    status, said = call(table, b"\r\r\r")
+    assert status == 1
+    assert "cards is no folder, and no reader" in said.replace("\r\n", "")
+    assert not (tmp_path / "cards").exists()
+
+
+def test_two_who_make_the_same_list_at_once_would_make_every_card_twice(table, tmp_path):
+    with (tmp_path / "fleet.csv").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        status, said = call(table, b"\r\r\r")
+    assert status == 1
+    assert "its cards are being made already" in said.replace("\r\n", " ")
+
+
+def test_a_register_that_a_spreadsheet_has_spoilt_makes_no_card_again(table, tmp_path):
+    (tmp_path / "cards.csv").write_text("made;gateway;check\n2026-11-22T12:00:00Z;pkt-0001;G\n")
+    status, said = call(table, b"\r\r\r")
+    assert status == 1
+    assert "is no register of cards" in said.replace("\r\n", " ")
+    assert not list((tmp_path / "cards").iterdir())
+
+
+def test_a_network_for_all_and_one_of_its_own_go_on_a_card(table, tmp_path):
+    for name in ("poles", "own"):
+        (tmp_path / f"{name}.nmconnection").write_text(f"[connection]\nid={name}\ntype=ethernet\n")
+    (tmp_path / "fleet.csv").write_text("gateway;network\npkt-0001;own.nmconnection\n")
+    status, said = call([*table, f"--network={tmp_path / 'poles.nmconnection'}"], b"\r")
+    assert status == 0, said
+    files = images.taken_out(tmp_path / "cards/pkt-0001.img", tmp_path / "files")
+    assert {path.name for path in (files / "roadside/network").iterdir()} == {"own.nmconnection", "poles.nmconnection"}
 
 
 def test_a_gateway_that_is_enrolled_is_found_before_the_first_card(table, workshop, tmp_path):

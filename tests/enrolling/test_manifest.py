@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from agent.enrolling.manifest import COLUMNS, ManifestError, read_manifest
 
+NOW = 1_795_000_000.0
 CONFIGURATION = """\
 [gateway]
 id = "{gateway}"
@@ -26,7 +27,7 @@ def listed(tmp_path):
     def listed(text):
         data = text if isinstance(text, bytes) else text.encode()
         (tmp_path / "fleet.csv").write_bytes(data)
-        return read_manifest(tmp_path / "fleet.csv")
+        return read_manifest(tmp_path / "fleet.csv", NOW)
 
     return listed
 
@@ -52,6 +53,17 @@ def test_a_list_as_a_spreadsheet_writes_it_is_read(listed):
     assert [(row.gateway, row.serial) for row in rows] == [("pkt-0001", "10000000a3b1c2d4"), ("pkt-0002", "")]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_spreadsheet_of_a_country_that_writes_commas_into_numbers_is_read_too(listed, separator):
+    rows = listed("gateway,serial\npkt-0001,10000000a3b1c2d4\n".replace(",", separator))
+    assert [(row.gateway, row.serial) for row in rows] == [("pkt-0001", "10000000a3b1c2d4")]
+
+
+def test_thai_in_the_encoding_of_an_old_spreadsheet_is_told_with_its_line(listed):
+    text = "gateway,config\npkt-0001,\npkt-0002,กะรน.toml\n".encode("cp874")
+    assert problems(listed, text) == ["3: is not UTF-8 text; save it as UTF-8"]
+
+
 def test_every_mistake_is_told_with_its_line_before_anything_is_done(listed, tmp_path):
     (tmp_path / "wrong.toml").write_text(CONFIGURATION.format(gateway="pkt-0003").replace("plantower", "plantwoer"))
     text = """\
@@ -75,6 +87,12 @@ pkt-0004,,
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("gateway,serial\npkt-0001,1E+15\n", "2: 1e+15 is no serial number of a Pi"),
+        ("gateway,label\npkt-0001,a.doc\n", "a.doc: a label is an .svg, a .pdf or a .png"),
+        ("gateway,label\npkt-0001,no/a.svg\n", "no: there is no such folder"),
+        ("gateway,label\npkt-0001,a.svg\npkt-0002,a.svg\n", "a.svg stands in line 2 already"),
+        ("gateway,network\npkt-0001,none.nmconnection\n", "none.nmconnection: No such file"),
+        ("gateway,network\npkt-0001,pkt-0001.toml\n", "pkt-0001.toml: it is no connection profile"),
         ("", "the first line must name the columns"),
         ("pkt-0001\n", "the first line must name the columns"),
         ("gateway,cofnig\npkt-0001,x\n", "'cofnig' is no column"),
@@ -104,4 +122,4 @@ def test_any_file_is_a_list_or_none(tmp_path_factory, data):
     for head in (b"", b",".join(name.encode() for name in COLUMNS) + b"\n"):
         path.write_bytes(head + data)
         with pytest.raises(ManifestError):
-            read_manifest(path)
+            read_manifest(path, NOW)

@@ -98,6 +98,33 @@ def test_a_label_that_cannot_be_made_is_said_before_anything_is_written(flash, t
     assert not (tmp_path / "card.img").exists()
 
 
+@pytest.mark.parametrize("name", ["label", "register"])
+def test_a_folder_that_is_not_there_is_said_before_anything_is_written(flash, tmp_path, name):
+    assert "no: there is no such folder" in flash(**{name: "no/file.svg"}).stderr
+    assert not (tmp_path / "card.img").exists()
+
+
+@pytest.mark.parametrize("name", ["image", "bundle", "config", "register"])
+def test_what_the_card_is_made_of_is_not_written_over(flash, made, tmp_path, name):
+    mine = tmp_path / "mine"
+    mine.write_bytes((made / "bookworm.img").read_bytes())
+    before = mine.stat()
+    (tmp_path / "link").symlink_to(mine)
+    done = flash("--yes", to="link", **{name: mine})
+    assert done.returncode == 1
+    assert "mine is what the card is made of" in done.stderr
+    assert (mine.stat().st_mtime_ns, mine.stat().st_size) == (before.st_mtime_ns, before.st_size)
+
+
+def test_a_register_that_cannot_be_written_is_told_as_that_and_not_as_a_card_that_failed(flash, tmp_path):
+    (tmp_path / "cards.csv").symlink_to("nowhere/cards.csv")
+    done = flash("--yes")
+    assert done.returncode == 1
+    assert "The card is finished; it lacks its line in the register" in done.stderr
+    with Card(tmp_path / "card.img") as card:
+        assert not is_unfinished(card)
+
+
 def test_what_goes_wrong_in_the_middle_leaves_an_unfinished_card_and_no_line(flash, made, tmp_path):
     image = tmp_path / "damaged.img.xz"
     from tests.flashing.test_card import xz

@@ -9,6 +9,7 @@ from backports import zstd
 from agent.flashing.card import make, prepare
 from agent.flashing.medium import Card, FlashError
 from agent.flashing.writing import FIRST, MARK, is_unfinished
+from tests.flashing import images
 
 NOW = 1_795_000_000.0
 MOMENT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -82,6 +83,23 @@ def test_an_image_that_is_not_whole_is_refused_before_anything_is_erased(order, 
     image.write_bytes((made / "bookworm.img").read_bytes()[:-512])
     with pytest.raises(FlashError, match="not whole"):
         prepare(order(image=image), NOW)
+
+
+@pytest.mark.parametrize("kept", [images.BOOT_AT + 600, images.BOOT_AT + 20_001, images.BOOT_AT + images.BOOT_SIZE])
+def test_an_image_that_ends_in_its_boot_partition_is_not_whole(order, made, tmp_path, kept):
+    cut = tmp_path / "cut.img"
+    cut.write_bytes((made / "bookworm.img").read_bytes()[:kept])
+    with pytest.raises(FlashError, match="is not whole"):
+        prepare(order(image=cut), 0.0)
+
+
+def test_a_boot_partition_without_room_is_found_before_anything_is_erased(order, made, tmp_path):
+    full = tmp_path / "full.img"
+    full.write_bytes((made / "bookworm.img").read_bytes())
+    (tmp_path / "fill").write_bytes(bytes(30 * images.MIB))
+    images.run("mcopy", "-i", f"{full}@@{images.BOOT_AT}", str(tmp_path / "fill"), "::/")
+    with pytest.raises(FlashError, match="MiB free, and"):
+        prepare(order(image=full), 0.0)
 
 
 def test_a_packed_image_that_is_not_whole_leaves_an_unfinished_card(order, made, tmp_path):

@@ -87,6 +87,14 @@ def test_a_folder_with_more_files_than_a_cluster_holds_grows(empty, tmp_path):
     assert "errors" not in images.run("fsck.vfat", "-n", str(path))
 
 
+def test_a_computer_whose_clock_is_before_fats_first_day_writes_a_card_too(empty, tmp_path):
+    path = copy(empty, tmp_path)
+    with Card(path) as card:
+        Fat(card, 0).write("config.txt", b"x", datetime(1970, 1, 1))  # noqa: DTZ001 - as above
+    assert "errors" not in images.run("fsck.vfat", "-n", str(path))
+    assert "1980-01-01" in images.run("mdir", "-i", str(path), "::/config.txt")
+
+
 def test_what_has_no_room_is_refused_and_says_how_much_is_needed(empty, tmp_path):
     with Card(copy(empty, tmp_path)) as card, pytest.raises(FatError, match=r"33 MiB free, and 40 MiB are needed"):
         Fat(card, 0).write("large", bytes(40 * images.MIB), MOMENT)

@@ -58,6 +58,7 @@ def boot(tmp_path_factory):
     version, files = card._release(release, MACHINE)
     files |= {"gateway.toml": images.CONFIGURATION.encode(), "root.json": b"{}", "claim": CLAIM.encode()}
     files |= {"credentials/password": b"hidden", "authorized_keys": KEY.encode()}
+    files |= {"network/karon.nmconnection": b"psk=hidden from the street\n"}
     plan = Plan(order, None, Inspected(images.BOOT_AT, 0, MACHINE), None, version, files)
     with Card(path) as medium:
         personalise(plan, medium, "", MOMENT)
@@ -81,6 +82,8 @@ def machine(boot, archive, tmp_path):
     root.mkdir()
     unpack(archive, root)
     shutil.copytree(boot, root / BOOT)
+    with (root / "etc/hosts").open("a") as file:
+        file.write("127.0.1.1\t\traspberrypi\n")  # as pi-gen writes it
     (root / "leds/ACT").mkdir(parents=True)
     for name in ("trigger", "brightness"):
         (root / "leds/ACT" / name).write_text("")
@@ -106,13 +109,17 @@ def led(machine):
 
 
 def test_from_the_card_to_the_green_light_and_again_after_a_cut_at_each_stage(machine):
-    # As bookworm is told: firstrun.sh, which then restarts the gateway.
-    machine.run("sh", "/boot/firmware/firstrun.sh")
-    assert "systemd." not in (machine.root / BOOT / "cmdline.txt").read_text()
-    assert not (machine.root / BOOT / "firstrun.sh").exists()
+    bootcmd = re.search(r'\[sh, -c, "(.*)"\]', USER_DATA.format(gateway="x", start="/boot/firmware/roadside/start"))[1]
+    # As bookworm is told: firstrun.sh, which then restarts the gateway; or as trixie is.
+    if MACHINE.generation == "bookworm":
+        machine.run("sh", "/boot/firmware/firstrun.sh")
+        assert "systemd." not in (machine.root / BOOT / "cmdline.txt").read_text()
+        assert not (machine.root / BOOT / "firstrun.sh").exists()
+        machine.off()
+        machine.boot()
+    else:
+        machine.run("sh", "-c", bootcmd)
     # The power goes in the middle of the installation.
-    machine.off()
-    machine.boot()
     machine.until(lambda: "Installing Roadside" in log(machine), "it installs", SLOW)
     machine.off()
     assert led(machine) == "none"
@@ -121,7 +128,6 @@ def test_from_the_card_to_the_green_light_and_again_after_a_cut_at_each_stage(ma
     for left in ("etc/systemd/system/roadside-first-boot.service", "usr/local/lib/roadside/first-boot"):
         (machine.root / left).unlink()
     machine.boot()
-    bootcmd = re.search(r'\[sh, -c, "(.*)"\]', USER_DATA.format(gateway="x", start="/boot/firmware/roadside/start"))[1]
     machine.run("sh", "-c", bootcmd)
     machine.until(lambda: "green LED stays on" in log(machine), "the first start is over", SLOW)
     machine.until(lambda: is_over(machine), "the unit has ended")
@@ -131,6 +137,9 @@ def test_from_the_card_to_the_green_light_and_again_after_a_cut_at_each_stage(ma
     assert "pkt-0042, Roadside 1.1" in machine.run("roadside", "status", check=False).stdout
     assert (machine.root / "etc/hostname").read_text() == "pkt-0042\n"
     assert machine.run("dpkg-query", "-W", "python3-lgpio").stdout.split() == ["python3-lgpio", "1:2.0-1"]
+    # It knows itself by that name, without which sudo would ask the network who that is, and wait.
+    assert machine.run("getent", "hosts", "pkt-0042").stdout.split() == ["127.0.1.1", "pkt-0042"]
+    assert "raspberrypi" not in (machine.root / "etc/hosts").read_text()
     # Who has the key comes in, and may do what root may; nobody comes in by a password.
     home = "/home/technician/.ssh/authorized_keys"
     assert machine.run("stat", "--format=%U %a", home).stdout == "technician 600\n"
@@ -138,9 +147,11 @@ def test_from_the_card_to_the_green_light_and_again_after_a_cut_at_each_stage(ma
     assert {"sudo", "dialout", "gpio"} <= set(machine.run("id", "-nG", "technician").stdout.split())
     assert machine.run("passwd", "--status", "technician").stdout.split()[1] == "L"
     # Secrets are root's alone, and nothing of them is left on the boot partition.
-    for path, text in {"claim": CLAIM, "credentials/password": "hidden"}.items():
-        assert machine.run("stat", "--format=%U %a", f"/etc/roadside/{path}").stdout == "root 600\n"
-        assert (machine.root / "etc/roadside" / path).read_text() == text
+    secrets = {"roadside/claim": CLAIM, "roadside/credentials/password": "hidden"}
+    secrets["NetworkManager/system-connections/roadside-karon.nmconnection"] = "psk=hidden from the street\n"
+    for path, text in secrets.items():
+        assert machine.run("stat", "--format=%U %a", f"/etc/{path}").stdout == "root 600\n"
+        assert (machine.root / "etc" / path).read_text() == text
     assert not (machine.root / BOOT / "roadside").exists()
     assert "hidden" not in log(machine)
     # Any laptop can read the log.
@@ -187,6 +198,11 @@ class TestWhatGoesWrong:
     def test_a_description_that_makes_no_sense_is_one_blink(self, root):
         (root / "roadside/card.json").write_text("[]")
         assert "(1 blinks): roadside/card.json cannot be read" in self.first_boot(root)
+
+    def test_what_nobody_has_foreseen_is_told_too(self, root):
+        description = json.loads((root / "roadside/card.json").read_bytes())
+        (root / "roadside/card.json").write_text(json.dumps(description | {"files": {"a\0b": ""}}))
+        assert "(1 blinks): ValueError: " in self.first_boot(root)
 
     def test_a_release_for_another_system_is_two_blinks(self, root):
         whole = root.parent / "release"

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from agent.config.model import Gateway, Labels
-from agent.flashing.label import HEIGHT, WIDTH, draw, save, why_not
+from agent.flashing.label import HEIGHT, WIDTH, draw, made, why_not
 
 SVG = "{http://www.w3.org/2000/svg}"
 GATEWAY = Gateway(id="pkt-0042", label=Labels(en="Karon <Beach> & tower 3", th="หาดกะรน หอไลฟ์การ์ด 3"))
@@ -38,11 +38,11 @@ def test_it_is_the_same_every_time():
 def test_another_kind_of_file_is_refused_before_anything_is_written(tmp_path):
     assert "a label is an .svg, a .pdf or a .png" in why_not(tmp_path / "label.jpg")
     assert why_not(tmp_path / "label.svg") == ""
+    assert "no: there is no such folder" in why_not(tmp_path / "no/label.svg")
 
 
 @pytest.mark.skipif(shutil.which("rsvg-convert") is None, reason="rsvg-convert is not installed")
 @pytest.mark.parametrize(("ending", "magic"), [(".png", b"\x89PNG"), (".pdf", b"%PDF")])
 def test_it_can_be_had_as_a_picture_and_for_printing(tmp_path, ending, magic):
-    save(GATEWAY, tmp_path / f"label{ending}")
-    assert (tmp_path / f"label{ending}").read_bytes().startswith(magic)
+    assert made(GATEWAY, tmp_path / f"label{ending}").startswith(magic)
     assert WIDTH > HEIGHT

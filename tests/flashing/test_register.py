@@ -1,7 +1,12 @@
 """The register of cards."""
 
 import csv
+import resource
+import signal
 
+import pytest
+
+from agent.flashing.medium import FlashError
 from agent.flashing.register import Line, add, lines
 
 LINE = Line(
@@ -29,5 +34,40 @@ def test_a_line_that_was_cut_stays_as_it_is_and_the_next_one_is_whole(tmp_path):
     assert [line.gateway for line in lines(path)] == ["pkt-0042", "pkt-0044"]
 
 
+def test_a_full_disk_leaves_no_half_line(tmp_path):
+    path = tmp_path / "cards.csv"
+    add(path, LINE)
+    before = path.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, limit[1]))
+    try:
+        with pytest.raises(OSError, match=path.name):
+            add(path, LINE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert path.read_bytes() == before
+
+
 def test_where_there_is_none_there_are_no_lines(tmp_path):
     assert lines(tmp_path / "cards.csv") == []
+
+
+def test_with_the_mark_that_a_spreadsheet_puts_in_front_it_is_the_same(tmp_path):
+    path = tmp_path / "cards.csv"
+    add(path, LINE)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert lines(path) == [LINE]
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [lambda text: text.replace(b",", b";"), lambda text: text.decode().encode("utf-16"), lambda text: text[9:]],
+)
+def test_what_a_spreadsheet_has_spoilt_is_not_taken_for_a_register_without_lines(tmp_path, spoilt):
+    path = tmp_path / "cards.csv"
+    add(path, LINE)
+    path.write_bytes(spoilt(path.read_bytes()))
+    with pytest.raises(FlashError, match="is no register of cards"):
+        lines(path)
