@@ -122,14 +122,23 @@ def _pair(
     """Pair as many as can be paired, first the emissions that must have been heard; return the readings that are left.
 
     Equal values within the tolerance of each other make it unknown which reading is whose. So this looks for a maximum
-    matching, by augmenting paths: an emission that has found a reading never goes without one again.
+    matching, by augmenting paths: an emission that has found a reading never goes without one again. It begins with
+    those that are nearest in time: whoever takes another's reading leaves the other to a statement of the ledger that
+    does not speak of it.
     """
     choices = _choices(emissions, readings, tolerance)
     owner: dict[int, int] = {}  # reading -> emission
     held: dict[int, int] = {}  # emission -> reading
     dead: set[int] = set()  # readings from which no free one can be reached, now or later
-    for index in sorted(range(len(emissions)), key=lambda index: (index in unheard, index)):
-        _augment(index, choices, owner, held, dead)
+    certain = [index for index in range(len(emissions)) if index not in unheard]
+    for indices in (certain, sorted(unheard)):
+        pairs = ((index, place) for index in indices for place in choices[index])
+        for index, place in sorted(pairs, key=lambda pair: abs(emissions[pair[0]].at - _utc(readings[pair[1]]))):
+            if index not in held and place not in owner:
+                held[index], owner[place] = place, index
+        for index in indices:
+            if index not in held:
+                _augment(index, choices, owner, held, dead)
     matches.received.update(held)
     return [reading for place, reading in enumerate(readings) if place not in owner]
 

@@ -165,6 +165,13 @@ def test_two_statements_share_what_both_speak_of():
     assert audit(emissions, [], statements=statements).clean
 
 
+def test_of_equal_values_a_reading_is_of_the_nearest_and_the_others_are_for_the_ledger():
+    emissions = [said(8, second) for second in range(6)]
+    statements = [withheld(2, 0, 1), withheld(3, 3, 5)]
+    account = audit(emissions, [came(8, 2, uncertainty=0.5)], statements=statements, tolerance=0.5)
+    assert line(account) == "emitted 6  received 1  unheard 0  withheld 5  lost 0  doubled 0  misdated 0"
+
+
 def test_unheard_emissions_leave_the_readings_to_those_that_were_heard():
     emissions = [said(8, value / 10, start=value * 32, end=value * 32 + 32) for value in range(8)]
     account = audit(emissions, as_received(emissions)[4:], deaf=[Deaf("air-1", 0, 128)])
