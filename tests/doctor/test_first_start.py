@@ -5,8 +5,9 @@ import pytest
 from agent.doctor import first_start, gpio, serial
 from agent.doctor.finding import Severity
 from agent.flashing import bootfiles
+from tests.doctor.tree import named
 
-(CHECK,) = first_start.CHECKS
+CHECK = named(first_start.CHECKS, "card.first_start")
 LOG = "boot/firmware/roadside-log.txt"
 BEGUN = "      9 s after power-on: This gateway is pkt-0042. The files on the card are whole.\r\n"
 

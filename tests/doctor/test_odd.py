@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from agent.doctor import boot, examine, gpio, running
 from agent.doctor.finding import Check, Severity, fine
-from tests.doctor.tree import FILES
+from tests.doctor.tree import FILES, named
+from tests.test_status import DEVICE, document
 
 ODD = {"nothing": "", "a word": "nonsense\n", "words": "one two=three [four\nfive: six\n", "NUL": "\0\0"}
 WORDS = st.sampled_from(
@@ -23,6 +24,12 @@ def test_a_file_that_says_something_else_is_a_finding(tree, text):
         site = tree.site()
         assert all(one.what for check in checks for one in check.findings(site))
         tree.write(name, before)
+
+
+def test_what_the_agent_complains_about_is_passed_on(tree):
+    tree.status = document(devices={"air-1": DEVICE | {"state": "silent", "alarms": {"1": "silent"}}})
+    (found,) = named(running.CHECKS, "agent.troubles").findings(tree.site())
+    assert (found.severity, found.what.startswith("air-1: ")) == (Severity.WARNING, True)
 
 
 def test_a_status_of_another_version_is_told(tree):

@@ -25,6 +25,12 @@ def test_every_check_is_in_the_table():
     assert set().union(*(names for names, _on_a_card in rows())) == NAMES
 
 
+def test_every_check_is_broken_by_a_test_that_names_it():
+    only_well = {"test_healthy.py", "test_page.py"}
+    sources = [path.read_text() for path in Path(__file__).parent.glob("test_*.py") if path.name not in only_well]
+    assert {name for name in NAMES if not any(f'"{name}"' in source for source in sources)} == set()
+
+
 def test_those_that_a_card_can_tell_are_marked():
     assert set().union(*(names for names, on_a_card in rows() if on_a_card)) == set(ON_A_CARD)
 

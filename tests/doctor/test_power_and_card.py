@@ -1,5 +1,8 @@
 """The supply and the card, each broken in one way."""
 
+import os
+import subprocess
+
 import pytest
 
 from agent.doctor import card, power
@@ -119,3 +122,20 @@ def test_what_is_forbidden_is_unknown_and_no_error(tree):
     (tree.root / "proc/uptime").unlink()
     assert found["card.log"].severity is Severity.FINE
     assert tree.finding(check("card.forecast")).severity is Severity.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "severity"), [(40, Severity.ERROR), (300, Severity.WARNING), (2000, Severity.FINE)]
+)
+def test_how_much_room_there_is_is_asked_of_the_file_system_that_the_journal_lies_on(tree, megabytes, severity):
+    if os.geteuid():
+        pytest.skip("a file system of its own needs root")
+    folder = tree.root / "var/lib/roadside"
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        assert tree.finding(check("card.space")).severity is severity
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
