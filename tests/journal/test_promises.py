@@ -17,6 +17,7 @@ from agent.host.patient import Patient
 from agent.journal.committing import STALLED_AFTER
 from agent.journal.pack import Lane
 from agent.readings import Stream
+from tests.journal.packs import drain
 from tests.journal.test_losses import alarm, fetched, ledger, packs_of
 
 TOLD_WITHIN = 5.0  # seconds
@@ -225,6 +226,25 @@ async def test_a_tmpfs_that_is_full_is_told_and_what_comes_goes_up_and_to_the_ca
     await take(journal, bench, outbox)
     bench.let_go()  # a crash
     assert await fetched(bench.open(pack_within=0)) == list(range(120))
+
+
+async def test_while_tmpfs_is_full_a_crash_takes_no_more_of_what_is_kept_and_delivered_than_one_look(bench):
+    young = Troubled(bench.young.path)
+    journal = bench.open(young=young, pack_size=1)
+    outbox = journal.outbox("city")
+    young.refuses = errno.ENOSPC
+    await journal.commit()
+    journal.append(Stream.TELEMETRY, bench.readings(3))
+    await journal.commit()
+    for pack in drain(outbox, Lane.LIVE):
+        outbox.done(pack)
+    journal.keep("rain-1", 7)
+    await journal.commit(patient=True)
+    bench.let_go()  # a crash
+
+    reopened = bench.open(young=young, pack_within=0)
+    assert reopened.kept("rain-1") == 7
+    assert await fetched(reopened) == []
 
 
 # --- the loss window -----------------------------------------------------------------------------------------------

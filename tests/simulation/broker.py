@@ -56,6 +56,7 @@ class SimulatedBroker:
             yield link
         finally:
             link.hang_up()
+            self.city.note_end(link.unanswered.values())
 
     def drop(self) -> None:
         """Break the line that stands, if any."""
@@ -73,6 +74,7 @@ class SimulatedLink:
         self._broker = broker
         self._universe = broker.universe
         self._waiting: dict[asyncio.Future[int], int] = {}
+        self.unanswered: dict[int, tuple[str, bytes]] = {}  # topics and payloads of messages, by their number
         self._life = broker.universe.life
         self._closed = False
         self._sent = 0
@@ -104,6 +106,7 @@ class SimulatedLink:
         self._sent += 1
         number = self._sent
         self._waiting[future] = number
+        self.unanswered[number] = (topic, payload)
         self._universe.tell("publish", f"{topic} {number} {crc32(payload):08x}")
         if len(self._waiting) > self.window:
             self._universe.fault(f"{len(self._waiting)} messages on the way, the broker takes {self.window}")
@@ -147,6 +150,7 @@ class SimulatedLink:
         if self._universe.life != self._life or future not in self._waiting or self._closed or broker.deaf:
             return
         number = self._waiting.pop(future)
+        del self.unanswered[number]
         self._universe.tell("answer", f"{number} {code:#x}")
         if future.done():
             return

@@ -10,6 +10,8 @@ from zlib import crc32
 from agent.receiver import PACKED, Receiver, unpack
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agent.receiver import Series
     from tests.simulation.universe import Universe
 
@@ -57,7 +59,8 @@ class City:
     told: list[Told] = field(default_factory=list)
     refused: dict[Name, int] = field(default_factory=dict)  # when the agent heard of it last
     set_aside: set[Name] = field(default_factory=set)  # too large although alone: nothing waits behind it
-    parts: bool = False  # a pack was too large: from now on the agent may send parts, and all again if one is lost
+    parts: bool = False  # a pack was (taken to be) too large: the agent may send parts, and all again if one is lost
+    suspected: list[Name] = field(default_factory=list)  # the largest without an answer when a connection ended
     acked: dict[Name, int] = field(default_factory=dict)  # what the agent knows to be here, and since when
 
     def take(self, topic: str, payload: bytes, sent: int) -> list[Name]:
@@ -100,15 +103,22 @@ class City:
             self.set_aside.update(names if len(names) == 1 else ())
         self.refused |= dict.fromkeys(names, self.universe.now)
 
+    def note_end(self, unanswered: Iterable[tuple[str, bytes]]) -> None:
+        """Note that a connection has ended: the second time over the same pack, the agent sends that in parts."""
+        packs = [(topic, payload) for topic, payload in unanswered if topic.rpartition("/")[2] in PACKED]
+        names = self.names_in(*max(packs, key=lambda one: len(one[1]))) if packs else []
+        self.parts = self.parts or (bool(names) and names == self.suspected)
+        self.suspected = names
+
     def ack(self, names: list[Name]) -> None:
         """Note that the agent was told that these are here: it has no reason to send them again."""
         if not self.parts:
             self.acked |= dict.fromkeys(names, self.universe.now)
 
-    def forget_acks(self, how: str, now: int) -> None:
-        """A run has ended; what it had been told in its last moment, or all if the power was cut, it may not know."""
-        self.parts = False  # the next one knows nothing of it
-        self.acked = {name: at for name, at in self.acked.items() if how != "power" and at < now - MOMENT}
+    def forget_acks(self, since: int) -> None:
+        """A run has ended; of what it had been told since then, or in the moment before, the next one may not know."""
+        self.parts, self.suspected = False, []  # the next one knows nothing of it
+        self.acked = {name: at for name, at in self.acked.items() if at < since - MOMENT}
 
 
 def _numbers(head: dict[str, Any]) -> list[int]:

@@ -306,6 +306,10 @@ class SimulatedDisk:
         self._refusals.clear()
         self.capacity, self.read_only, self.blocked = UNLIMITED, False, False
 
+    def relent(self, operation: str) -> None:
+        """Refuse calls of one operation no longer."""
+        self._refusals = [one for one in self._refusals if one.operation != operation]
+
     def flip(self, name: str, bit: int) -> None:
         """Flip a bit of a file at rest."""
         self._find(name).flip(bit)

@@ -190,15 +190,39 @@ class Excuses:
             and (_since(spells, end.now, after=self._settled) is not None or _since(spells, start, after=0) is not None)
         ]
 
+    def unheard_of(self) -> set[str]:
+        """Return the boots that the card may never have heard of: in trouble before the first run, and at the cut.
+
+        The next run cannot name an epoch that it does not know.
+        """
+        boots = set()
+        for end in self._play.ends:
+            begun = min(
+                start for start, one in zip(self._play.starts, self._play.ends, strict=True) if one.power == end.power
+            )
+            card = _since(self._play.card_spells, end.now, after=self._settled)
+            if end.how == "power" and card is not None and card <= begun:
+                boots.add(self._play.truth.clocks[end.power].boot)
+        return boots
+
+    def remembered_until(self, how: str, at: int) -> int:
+        """Return up to when (true nanoseconds) a run that ended at a time has left its memory to the next one.
+
+        While tmpfs refuses, that is what is on the card: a kill takes what came since the last commit.
+        """
+        young = _since(self._play.young_spells, at, after=2 * self._interval)
+        if how != "kill" or young is None:
+            return at
+        card = _since(self._play.card_spells, at, after=self._settled)
+        return max(young, self._running_before(min(at, card or at), self._interval))
+
     def _windows_of(self, how: str, at: int) -> Iterator[tuple[int, int, str]]:
         """Yield since and until when (true nanoseconds) what was measured may be lost, and of which stream."""
         if how == "stop":
             return
-        young = _since(self._play.young_spells, at, after=2 * self._interval)
-        if young is not None:
-            yield young, at, "telemetry"
-            yield young, at, "alarm"
-            yield young, at, "withheld"
+        if how == "kill":
+            for stream in ("telemetry", "alarm", "withheld"):
+                yield self.remembered_until(how, at), at, stream
         if how == "power":
             card = _since(self._play.card_spells, at, after=self._settled)
             until = min(at, card) if card is not None else at

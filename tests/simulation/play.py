@@ -15,6 +15,7 @@ from tests.simulation.city import City, standing
 from tests.simulation.clock import STARTING, SimulatedClock
 from tests.simulation.disk import SimulatedDisk
 from tests.simulation.loop import SimulatedLoop
+from tests.simulation.losses import Excuses
 from tests.simulation.ports import (
     Air,
     Button,
@@ -190,8 +191,9 @@ class Play:
         self.ends.append(End(self._how, universe.now, self.truth.power))
         universe.dying = False
         universe.tell("agent ends", self._how)
+        since = 0 if self._how == "power" else Excuses(self).remembered_until(self._how, universe.now)
         for broker in self.brokers():
-            broker.city.forget_acks(self._how, universe.now)
+            broker.city.forget_acks(since)
         self._leave()
         if self._how == "power":
             self._lose_power()

@@ -149,6 +149,7 @@ def failed_syncs(chance: Random) -> list[Trouble]:
         play.card.refuse("sync", errno.EIO)
 
     def well(play: Play) -> None:
+        play.card.relent("sync")
         play.card_well("sync")
 
     def back(play: Play) -> None:
