@@ -6,12 +6,12 @@ It knows no MQTT and no driver, and runs on any two folders.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from agent.journal import opening
 from agent.journal.committing import Committing
+from agent.journal.due import URGENT_GAP, Due
 from agent.journal.fetching import Fetching
 from agent.journal.frames import Kind
 from agent.journal.keeping import Keeping
@@ -42,10 +42,6 @@ if TYPE_CHECKING:
     from agent.readings import LedgerEntry, Record
     from agent.seams import Clock, Disk, Random
 
-URGENT_GAP = 0.25  # seconds between two commits: the first alarm is written at once, one that flaps not each time
-# Seconds within which progress and kept values reach the card although nothing else has to. What a power cut takes of
-# progress is sent twice.
-SNAPSHOT_EVERY = 60.0
 # Seconds until segments that could not be read at the start are tried again: it may take long, and commits wait for it.
 LOOK_AGAIN_EVERY = 300.0
 
@@ -74,10 +70,8 @@ class Journal:
         self._log = log
         self._uplinks = list(uplinks)
         self._listeners: list[Callable[[], None]] = []
-        self._urgent = asyncio.Event()
         self._opened: dict[Stream, OpenPack] = {}
         self._timers: dict[Stream, asyncio.TimerHandle] = {}
-        self._changed_at: int | None = None  # since when the card's snapshot is not up to date
         self._delivered: dict[tuple[str, Key], Ranges] = {}  # in this turn of the loop
         self.has_delivered = False  # whether an uplink has had telemetry that was appended since the start
         self._faults = Faults(log)
@@ -88,6 +82,7 @@ class Journal:
         self._stock = Stock(self._state, self.epochs, self._card, self._uplinks)
         if start_up.found is not None:
             self._stock.take_up(start_up.found)
+        self._due = Due(clock, self._state, self._stock, self._faults, limits.commit_interval)
         self._look_again_at: int | None = 0  # for what could not be read of the card; None: all could be
         if start_up.found is not None:
             self._note_unread(start_up.found)
@@ -101,7 +96,7 @@ class Journal:
             append=self.append,
             together=self.together,
             settle=self._done,
-            hurry=self._urgent.set,
+            hurry=self._due.hurry,
         )
         self._keeping = Keeping(
             self._young,
@@ -111,7 +106,7 @@ class Journal:
             limit=limits.young_limit,
             close_packs=self.close_packs,
             give_up=self._losses.give_up,
-            refused=self._urgent.set,  # then the card shall have it
+            refused=self._due.hurry,  # then the card shall have it
         )
         self._fetching = Fetching(
             self._card,
@@ -144,7 +139,7 @@ class Journal:
             give_up_for=self._losses.give_up_for,
         )
         self._began_at = self._state.next[Stream.TELEMETRY]
-        self._looked_at = dict(self._state.next)  # what came before this has been seen waiting for the card once
+        self._due.looked()
         for pack, file in start_up.packs:
             if not self._stock.is_given_up(pack):
                 self._stock.shelve(pack, file)
@@ -160,12 +155,7 @@ class Journal:
             # one after that, should the power fail again at once.
             self._committing.write_now()
         else:
-            self._hurry()
-
-    def _hurry(self) -> None:
-        """Have a commit at once, also if nothing is new to the card but what is kept, and what is delivered."""
-        self._changed_at = self.clock.boottime() - int(SNAPSHOT_EVERY * 1e9)
-        self._urgent.set()
+            self._due.hurry_snapshot()
 
     # --- what comes in ---------------------------------------------------------------------------------------------
 
@@ -181,7 +171,7 @@ class Journal:
         self._state.next[stream] += len(records)
         if stream is _ALARM:
             self._close_pack(stream)
-            self._hurry()  # although it may be delivered before: what is kept of it must not be forgotten either
+            self._due.hurry_snapshot()  # although delivered before, perhaps: what is kept of it must not be forgotten
         elif pack.count >= self._limits.pack_size or self._limits.pack_within <= 0:
             self._close_pack(stream)
         elif stream not in self._timers:
@@ -194,7 +184,7 @@ class Journal:
         """Keep one JSON value under a name across restarts; None forgets it. The value must not change afterwards."""
         self._state.keep(key, value)
         self._keeping.write(Kind.KEEP, opening.encode_keep(key, value))
-        self._changed()
+        self._due.changed()
         if self._keeping.full:
             self._keeping.turn()
 
@@ -268,7 +258,7 @@ class Journal:
         if not self._delivered:
             asyncio.get_running_loop().call_soon(self._keep_delivered)
         self._delivered.setdefault((uplink, key), Ranges()).add(pack.first, pack.last)
-        self._changed()
+        self._due.changed()
 
     def _keep_delivered(self) -> None:
         if self._delivered:
@@ -372,12 +362,8 @@ class Journal:
         To look twice in that time, and write when something was there at the look before, spares the card nearly all
         writing while the uplink works: what is newest is always unacked, and hardly ever for long.
         """
-        pause = max(0.0, self._limits.commit_interval / 2 - URGENT_GAP)
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), pause)
-            is_urgent = self._urgent.is_set()
-            self._urgent.clear()
+            is_urgent = await self._due.wait()
             await self.commit(patient=not is_urgent)
             await asyncio.sleep(URGENT_GAP)
 
@@ -394,15 +380,15 @@ class Journal:
         is_due = await self._committing.check()
         self._keeping.check()  # behind that: where both have been removed, it knows what the card has not got any more
         # A card that failed is tried again although nothing waits for it: how else would it be known to be well?
-        is_due = is_due or clean or self._snapshot_is_due() or self._faults.stands(Fault.CARD)
-        if is_due or (self._has_waited() if patient else self._uncommitted()):
-            changed_at, self._changed_at = self._changed_at, None
+        is_due = is_due or clean or self._due.is_snapshot() or self._faults.stands(Fault.CARD)
+        if is_due or (self._due.has_waited(self._opened.values()) if patient else self._uncommitted()):
+            changed_at = self._due.begin()
             if not await self._committing.write(clean=clean):
-                self._changed_at = changed_at
+                self._due.failed(changed_at)
         if self._is_to_look_again() and not clean and await self._look_again():
             await self._committing.write()
         self._began_at = self._state.next[Stream.TELEMETRY]
-        self._looked_at = dict(self._state.next)
+        self._due.looked()
         if not clean:  # which might give up more, and say so behind the last commit
             await self._tidying.tidy()
 
@@ -442,23 +428,6 @@ class Journal:
     def _uncommitted(self) -> list[Pack]:
         self.close_packs()
         return self._stock.uncommitted()
-
-    def _has_waited(self) -> bool:
-        """Return whether anything from before the last look is neither delivered nor on the card."""
-        looked_at = self._looked_at
-        return any(pack.first < looked_at[stream] for stream, pack in self._opened.items()) or any(
-            pack.first < looked_at[pack.stream] for pack in self._stock.uncommitted()
-        )
-
-    def _changed(self) -> None:
-        if self._changed_at is None:
-            self._changed_at = self.clock.boottime()
-
-    def _snapshot_is_due(self) -> bool:
-        if self._changed_at is None:
-            return False
-        # What the young end refuses is in memory alone: a crash must not take more of it than of telemetry.
-        return self._faults.stands(Fault.YOUNG) or self.clock.boottime() - self._changed_at >= SNAPSHOT_EVERY * 1e9
 
     async def close(self, within: float) -> None:
         """Commit in order and let go; a card that stalls is given up after `within` seconds."""

@@ -82,7 +82,7 @@ BUGS = {
     ),
     "a commit that kills put off for ever": Bug(
         "agent.journal.journal",
-        "        else:\n            self._hurry()\n",
+        "        else:\n            self._due.hurry_snapshot()\n",
         "",
         Fit(special=0, seconds=180.0, journal={"commit_interval": 10.0}, without=NO_BUTTON, rests=0.1),
     ),
