@@ -25,6 +25,7 @@ TEXT, SUFFIX = "given-", ".toml"
 DIGITS = 16  # of a digest, enough to tell texts apart
 MOST_STARTS = 3  # of the agent with a configuration on trial
 MINUTES = 10.0
+STEADY = 0.1  # of its minutes, for which the agent has to have run since its last start: else its starts end the trial
 MOST_MINUTES = 24 * 60.0
 
 
@@ -61,6 +62,7 @@ class Trying:
         self._folder = folder
         self._path = path
         self._clock = clock
+        self._started = clock.boottime()
         self._log = logs.get("config")
         self._note = self._read()
 
@@ -116,6 +118,8 @@ class Trying:
             return False
         sound = shown is not None and shown.sampled and shown.stored
         if sound and shown is not None and shown.delivered:
+            if self._clock.boottime() - self._started < STEADY * trial.minutes * 60e9:
+                return False
             self._log.info("configuration_confirmed", sha256=trial.text)
             self._keep(Note(note.instead_of, trial.text, None, "confirmed", trial.text))
             return False

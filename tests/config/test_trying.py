@@ -78,6 +78,13 @@ def given(gateway, text, minutes=10.0, *, offline=False):
     return gateway.begun()
 
 
+def proved(gateway, text):
+    """Give a configuration that delivers and goes on running."""
+    trying = given(gateway, text)
+    gateway.clock.now += MINUTE
+    trying.judge(PROVEN)
+
+
 def test_the_file_runs_where_nothing_was_given(gateway):
     trying = gateway.begun()
     assert trying.path == gateway.file
@@ -91,12 +98,25 @@ def test_what_delivers_stays(gateway):
     assert trying.state()["trial"] == "on_trial"
     assert not trying.judge(None)
     assert not trying.judge(SOUND)
+    assert not trying.judge(PROVEN)
     assert trying.is_on
+    gateway.clock.now += MINUTE
     assert not trying.judge(PROVEN)
     assert not trying.is_on
     assert trying.state()["trial"] == "confirmed"
     for _ in range(5):
         assert gateway.begun().path.read_text() == "new"
+
+
+def test_what_delivers_and_ends_again_and_again_goes(gateway):
+    trying = given(gateway, "new")
+    for _ in range(3):
+        assert trying.path.read_text() == "new"
+        gateway.clock.now += MINUTE - 1
+        assert not trying.judge(PROVEN)
+        trying = gateway.begun()
+    assert trying.path == gateway.file
+    assert trying.state()["trial"] == "given_up"
 
 
 def test_what_does_not_deliver_in_time_goes(gateway):
@@ -116,7 +136,7 @@ def test_what_does_not_deliver_in_time_goes(gateway):
 
 
 def test_it_goes_back_to_what_had_proved_itself_not_to_the_file(gateway):
-    given(gateway, "first").judge(PROVEN)
+    proved(gateway, "first")
     trying = given(gateway, "second")
     assert trying.path.read_text() == "second"
     gateway.clock.now += 10 * MINUTE
@@ -156,7 +176,7 @@ def test_after_a_power_cut_its_minutes_begin_anew_and_its_starts_go_on(gateway):
 
 
 def test_a_file_that_was_changed_since_runs(gateway):
-    given(gateway, "new").judge(PROVEN)
+    proved(gateway, "new")
     gateway.file.write_text("changed")
     trying = gateway.begun()
     assert trying.path == gateway.file
@@ -165,7 +185,7 @@ def test_a_file_that_was_changed_since_runs(gateway):
 
 
 def test_a_file_that_has_vanished_does_not_end_what_works(gateway):
-    given(gateway, "new").judge(PROVEN)
+    proved(gateway, "new")
     gateway.file.unlink()
     assert gateway.begun().path.read_text() == "new"
 
@@ -217,13 +237,13 @@ def test_whatever_is_cut_it_is_the_one_or_the_other_and_never_for_ever_on_trial(
         trying.judge(PROVEN if proven else None)
 
     counted = Gateway(tmp_path / "whole")
-    given(counted, "first").judge(PROVEN)
+    proved(counted, "first")
     whole = CutFolder(counted.state)
     live(counted, whole)
     assert whole.changes >= 4
     for at in range(whole.changes):
         gateway = Gateway(tmp_path / f"{at}")
-        given(gateway, "first").judge(PROVEN)
+        proved(gateway, "first")
         with pytest.raises(Cut):
             live(gateway, CutFolder(gateway.state, at))
         assert gateway.runs in {"first", "second"}

@@ -44,8 +44,8 @@ def trial_is(state):
 async def test_a_configuration_that_delivers_stays_and_the_next_start_has_it(broker):
     async with Gateway(broker.url) as gateway:
         await gateway.go_on("air-1")
-        status, said = await configure(gateway, LABELLED)
-        assert (status, said) == (0, "It is being tried for 10 min; `roadside status` tells what becomes of it.\n")
+        status, said = await configure(gateway, LABELLED, "--minutes", "1")
+        assert (status, said) == (0, "It is being tried for 1 min; `roadside status` tells what becomes of it.\n")
         await gateway.tells(trial_is("confirmed"), log="configuration_confirmed")
         await gateway.kill()
         await gateway.start()
@@ -101,8 +101,8 @@ async def test_the_city_configures_only_with_a_signature(broker):
         assert (await operator.command("configure", toml=LABELLED))["reason"] == "not_signed"
         wrong = await operator.command("configure", sign=key.sign, toml="[gatway]\n")
         assert (wrong["outcome"], wrong["reason"]) == ("refused", "invalid_configuration")
-        done = await operator.command("configure", sign=key.sign, toml=LABELLED, minutes=5)
-        assert (done["outcome"], done["result"]) == ("done", {"minutes": 5.0})
+        done = await operator.command("configure", sign=key.sign, toml=LABELLED, minutes=1)
+        assert (done["outcome"], done["result"]) == ("done", {"minutes": 1.0})
         await gateway.tells(trial_is("confirmed"), log="configuration_confirmed")
 
 

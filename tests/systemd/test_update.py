@@ -172,7 +172,7 @@ def test_a_configuration_is_tried_within_the_sandbox_of_the_agent_and_stays_if_i
     label = "label = { en = 'By the bridge', th = 'ข้างสะพาน' }"
     (machine.root / "root/new.toml").write_text(text.replace("[gateway]", f"[gateway]\n{label}"))
     try:
-        done = machine.run(ROADSIDE, "configure", "/root/new.toml", check=False)
+        done = machine.run(ROADSIDE, "configure", "/root/new.toml", "--minutes", "1", check=False)
         assert done.returncode == 0, done.stderr
         machine.until(lambda: said().get("trial") == "confirmed", "it proves itself")
     finally:
