@@ -53,17 +53,35 @@ def make_keys(folder: Path, now: datetime, *, rotate: frozenset[str] = frozenset
         return _write_root(folder, 1, signers, [signers[ROOT_KEY]], now)
     if not rotate:
         raise KeysError(f"{folder} has keys already; say which one is to be replaced")
-    version, before = len(chain) + 1, _key(folder / ROOT_KEY)
-    for name in sorted(rotate):
-        part = folder / f"{name}.new"
-        part.unlink(missing_ok=True)
-        _new_key(part)
-        if name == ROOT_KEY:
-            (folder / ROOT_KEY).rename(folder / RETIRED.format(version=version - 1))
+    _finish(folder, chain)
+    before = _key(folder / ROOT_KEY)
+    fresh = {name: _new_key(_part(folder / name)) for name in sorted(rotate)}
+    signers = {name: fresh.get(name) or _key(folder / name) for name in (ROOT_KEY, RELEASE_KEY)}
+    by = [before, fresh[ROOT_KEY]] if ROOT_KEY in fresh else [before]
+    path = _write_root(folder, len(chain) + 1, signers, by, now)  # with this the new keys count
+    _finish(folder, roots(folder))
+    return path
+
+
+def _finish(folder: Path, chain: list[bytes]) -> None:
+    """Put new keys into their places, which may have been cut short, if the last root metadata names them."""
+    named = Metadata.from_bytes(chain[-1]).signed.keys
+    for name in (ROOT_KEY, RELEASE_KEY):
+        part = _part(folder / name)
+        try:
+            counts = part.exists() and _key(part).public_key.keyid in named
+        except KeysError:  # not written to its end
+            counts = False
+        if not counts:
+            part.unlink(missing_ok=True)
+            continue
+        if name == ROOT_KEY and (folder / name).exists():
+            (folder / name).rename(folder / RETIRED.format(version=len(chain) - 1))
         part.rename(folder / name)
-    signers = {name: _key(folder / name) for name in (ROOT_KEY, RELEASE_KEY)}
-    by = [before] if ROOT_KEY not in rotate else [before, signers[ROOT_KEY]]
-    return _write_root(folder, version, signers, by, now)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")
 
 
 def roots(folder: Path) -> list[bytes]:
@@ -79,6 +97,7 @@ def sign(targets: Mapping[str, bytes], keys: Path, moment: datetime, days: float
     chain = roots(keys)
     if not chain:
         raise KeysError(f"there is no root metadata in {keys}; make it with `roadside bundle keys {keys}`")
+    _finish(keys, chain)
     signer = _key(keys / RELEASE_KEY)
     version, expires = int(moment.timestamp()), moment + timedelta(days=days)
     said = Targets(version=version, expires=expires)
@@ -102,8 +121,8 @@ def _write_root(
     for role in (Targets.type, Snapshot.type, Timestamp.type):
         root.add_key(keys[RELEASE_KEY].public_key, role)
     path = folder / f"{version}.root.json"
-    path.write_bytes(_signed(root, by))
-    return path
+    _part(path).write_bytes(_signed(root, by))
+    return _part(path).rename(path)
 
 
 def _signed(said: Any, signers: list[CryptoSigner]) -> bytes:  # noqa: ANN401 - any of TUF's four roles

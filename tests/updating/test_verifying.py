@@ -145,6 +145,47 @@ def test_either_key_can_be_replaced_and_a_gateway_follows_from_its_first_root(ga
     assert fresh.verify(archive(folder, targets("1.5"), SIGNED + 4 * DAY)).version == "1.5"
 
 
+CUTS = {
+    "while a new key is written": {"root.pem.new": b""},
+    "before anything says that the new keys count": {"root.pem.new": "root.pem", "release.pem.new": "release.pem"},
+    "while that is written": {"root.pem.new": "root.pem", "release.pem.new": "release.pem", "2.root.json.new": b"{"},
+    "before the new keys are in their places": {
+        "root.pem.new": "root.pem",
+        "release.pem.new": "release.pem",
+        "2.root.json": "2.root.json",
+    },
+    "when the old root key has made room": {
+        "root.pem": None,
+        "root-1.pem": "root-1.pem",
+        "root.pem.new": "root.pem",
+        "release.pem.new": "release.pem",
+        "2.root.json": "2.root.json",
+    },
+    "between the two keys": {
+        "root.pem": "root.pem",
+        "root-1.pem": "root-1.pem",
+        "release.pem.new": "release.pem",
+        "2.root.json": "2.root.json",
+    },
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_replacement_of_keys_that_was_cut_strands_nobody(gateway, keys, tmp_path, cut):
+    whole, folder = tmp_path / "whole", tmp_path / "keys"
+    shutil.copytree(keys, whole)
+    shutil.copytree(keys, folder)
+    signing.make_keys(whole, signing.moment_of(SIGNED), rotate=frozenset({"root.pem", "release.pem"}))
+    for name, held in CUTS[cut].items():
+        if held is None:
+            (folder / name).unlink()
+        else:
+            (folder / name).write_bytes(held if isinstance(held, bytes) else (whole / held).read_bytes())
+    gateway.verify(archive(folder, targets("1.1"), SIGNED + DAY))
+    signing.make_keys(folder, signing.moment_of(SIGNED), rotate=frozenset({"root.pem", "release.pem"}))
+    gateway.verify(archive(folder, targets("1.2"), SIGNED + 2 * DAY))
+
+
 def test_a_replaced_root_that_the_old_one_did_not_sign_is_refused(gateway, keys, tmp_path):
     folder = tmp_path / "keys"
     signing.make_keys(folder, signing.moment_of(SIGNED))
