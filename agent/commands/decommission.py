@@ -49,6 +49,10 @@ def command(out: Path | None, root: Path, *, no_export: bool, yes: bool) -> int:
     if here and os.geteuid():
         click.echo(_("only root can do this: sudo roadside decommission"), err=True)
         return REFUSED
+    # Who has mistyped it must not take a card for one that was wiped.
+    if not any((root / name).is_dir() for name in ("etc", "var")):
+        click.echo(_("{path} is no root partition of a gateway").format(path=root), err=True)
+        return REFUSED
     paths = Paths(root, environment())
     gateway, journal = _described(paths.under(SETTINGS) / "gateway.toml")
     folders = [paths.under(BOOT), paths.state / "identity", paths.under(SETTINGS), paths.under(journal), paths.state]

@@ -48,7 +48,7 @@ NO_CARD = 64  # EX_USAGE of sysexits(3)
     "--card",
     "cards",
     multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="DIR",
     help=_("A mounted partition of a card; may be given twice, for boot and root."),
 )

@@ -143,6 +143,9 @@ class Bench:
                 key = click.getchar()
             except (KeyboardInterrupt, EOFError):
                 return Answer.END
+            except OSError as error:
+                text = _("there is no terminal at which a key could be pressed: {error}")
+                raise click.ClickException(text.format(error=error.strerror)) from None
             for keys, answer in ((WRITE, Answer.WRITE), (SKIP, Answer.SKIP), (END, Answer.END)):
                 if key and key in keys:
                     return answer

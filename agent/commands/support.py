@@ -24,7 +24,7 @@ HELP = _(
     "--card",
     "cards",
     multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="DIR",
     help=_("A mounted partition of a card; may be given twice, for boot and root."),
 )

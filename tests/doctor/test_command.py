@@ -81,8 +81,11 @@ def test_fix_goes_on_where_a_command_fails(tree):
     assert "serial0" not in tree.read(CMDLINE)
 
 
-def test_a_folder_that_is_no_card_is_refused(tmp_path):
-    done = roadside("doctor", "--card", tmp_path)
+@pytest.mark.parametrize("command", ["doctor", "support"])
+@pytest.mark.parametrize("name", ["", "nowhere", "file"])
+def test_what_is_no_card_is_refused(tmp_path, command, name):
+    (tmp_path / "file").write_text("")
+    done = roadside(command, "--card", tmp_path / name)
     assert (done.returncode, "neither the boot partition" in done.stderr) == (64, True)
 
 

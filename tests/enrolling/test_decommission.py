@@ -61,6 +61,13 @@ def test_called_again_it_finds_nothing_and_is_content(gateway):
         assert roadside("decommission", "--no-export", "--yes", "--root", gateway).returncode == 0
 
 
+def test_a_root_that_is_none_is_not_said_to_be_wiped(tmp_path):
+    done = roadside("decommission", "--no-export", "--yes", "--root", tmp_path / "mistyped")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is no root partition" in done.stderr
+    assert not (tmp_path / "mistyped").exists()
+
+
 def test_it_must_be_told_where_the_readings_go(gateway):
     before = left(gateway)
     assert "--no-export" in roadside("decommission", "--yes", "--root", gateway).stderr

@@ -177,6 +177,14 @@ def test_a_folder_that_is_not_there_is_not_taken_for_one_file_for_all(table, tmp
     assert not (tmp_path / "cards").exists()
 
 
+def test_without_a_terminal_it_says_so(table):
+    done = subprocess.run(
+        table, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, start_new_session=True,
+        env=ENVIRONMENT,
+    )  # fmt: skip
+    assert (done.returncode, "there is no terminal" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+
+
 def test_two_who_make_the_same_list_at_once_would_make_every_card_twice(table, tmp_path):
     with (tmp_path / "fleet.csv").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
