@@ -81,8 +81,7 @@ def test_fix_goes_on_where_a_command_fails(tree):
     assert "serial0" not in tree.read(CMDLINE)
 
 
-@pytest.mark.parametrize("command", ["doctor", "support"])
-@pytest.mark.parametrize("name", ["", "nowhere", "file"])
+@pytest.mark.parametrize(("command", "name"), [("doctor", ""), ("doctor", "nowhere"), ("support", "file")])
 def test_what_is_no_card_is_refused(tmp_path, command, name):
     (tmp_path / "file").write_text("")
     done = roadside(command, "--card", tmp_path / name)

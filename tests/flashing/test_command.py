@@ -104,7 +104,7 @@ def test_a_folder_that_is_not_there_is_said_before_anything_is_written(flash, tm
     assert not (tmp_path / "card.img").exists()
 
 
-@pytest.mark.parametrize("name", ["image", "bundle", "config", "register"])
+@pytest.mark.parametrize("name", ["image", "register"])
 def test_what_the_card_is_made_of_is_not_written_over(flash, made, tmp_path, name):
     mine = tmp_path / "mine"
     mine.write_bytes((made / "bookworm.img").read_bytes())
