@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import os
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,6 +37,7 @@ def add(path: Path, line: Line) -> None:
     writer = csv.writer(text, lineterminator="\n")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     with open(descriptor, "r+b", buffering=0) as file:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # several may add to one file
         size = file.seek(0, os.SEEK_END)
         if not size:
             writer.writerow(Line._fields)
@@ -44,7 +46,7 @@ def add(path: Path, line: Line) -> None:
         writer.writerow(line)
         try:
             left = text.getvalue().encode()
-            while left:  # at once, where there is room for it: several may add to one file
+            while left:
                 left = left[file.write(left) :]
             os.fsync(descriptor)
         except OSError as error:

@@ -3,6 +3,7 @@
 import csv
 import resource
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -32,6 +33,14 @@ def test_a_line_that_was_cut_stays_as_it_is_and_the_next_one_is_whole(tmp_path):
     add(path, LINE._replace(gateway="pkt-0044"))
     assert path.read_bytes().startswith(before)
     assert [line.gateway for line in lines(path)] == ["pkt-0042", "pkt-0044"]
+
+
+def test_several_may_add_at_once(tmp_path):
+    path = tmp_path / "cards.csv"
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: add(path, LINE._replace(gateway=f"pkt-{number}")), range(40)))
+    assert sorted(line.gateway for line in lines(path)) == sorted(f"pkt-{number}" for number in range(40))
+    assert len(path.read_text().splitlines()) == 41
 
 
 def test_a_full_disk_leaves_no_half_line(tmp_path):
