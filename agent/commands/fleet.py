@@ -155,7 +155,12 @@ class Bench:
         from agent.commands import flash
 
         target = self.target / f"{row.gateway}.img" if self.target.is_dir() else self.target
-        if (before := self._same_card(target)) is not None:
+        try:
+            before = self._same_card(target)
+        except (FlashError, OSError) as error:  # somebody has been at the register meanwhile
+            click.echo(str(error), err=True)
+            return False
+        if before is not None:
             text = _("this is the card of {gateway}, which was made already: take another one")
             click.echo(text.format(gateway=before), err=True)
             return False
