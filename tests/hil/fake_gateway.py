@@ -6,6 +6,7 @@ Paths are below ROOT, where `dev/` has the ends of the wires. `ROOT/off` is ther
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,6 +62,7 @@ match sys.argv[2:]:
     case ["power", "off"]:
         (ROOT / "off").touch()
         end(signal.SIGKILL)
+        shutil.rmtree(SOCKET.parent, ignore_errors=True)  # what was in memory
     case ["power", "on"]:
         (ROOT / "off").unlink(missing_ok=True)
     case _ if (ROOT / "off").exists():
@@ -76,6 +78,9 @@ match sys.argv[2:]:
     case ["systemctl", "stop", _]:
         end(signal.SIGTERM)
     case ["systemctl", "kill", _, number, _]:
+        if number == "--signal=SIGSTOP":
+            os.kill(pid(), signal.SIGSTOP)
+            number = "--signal=SIGKILL"  # WatchdogSec=
         end(signal.Signals[number.partition("=")[2]])
         start()  # Restart=always
     case ["systemctl", "show", _, wanted]:

@@ -165,6 +165,7 @@ class RigContract:
         assert abs(await bed.wall_clock() - time.time()) < 5
 
     async def test_the_account_is_of_all_that_was_said(self, bed):
+        needs(bed, Capability.ACCOUNT)
         await bed.rig.until(lambda: len(bed.rig.city.values("air-1")) > 20)
         await bed.rig.quiet()
         await bed.rig.until(lambda: bed.rig.account().clean)

@@ -31,6 +31,7 @@ async def test_the_agent_hangs_and_the_watchdog_makes_an_end_of_it(rig):
 
 
 @pytest.mark.needs("link")
+@pytest.mark.settings({"journal.commit_interval": "1 h"})  # so that the card has none of it
 async def test_the_agent_is_killed_three_times_while_the_network_is_away(rig):
     await goes_on(rig, *SENSORS)
     await rig.link.cut()
