@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 BASE = Path("/opt/roadside")
 SWITCH = BASE / "roadside-switch"
 ROOT = Path("/etc/roadside/update/root.json")
-FLOORS = (Path("/var/lib/systemd/timesync/clock"), Path("/var/lib/chrony/drift"), Path("/usr/lib/clock-epoch"))
+FLOORS = (  # files whose times of change are no later than now
+    Path("/var/lib/systemd/timesync/clock"),
+    Path("/var/lib/chrony/chrony.drift"),
+    Path("/usr/lib/clock-epoch"),
+)
 LOCKED = Path("/run/roadside-update")
 REFUSED = 1
 BUSY = 75  # EX_TEMPFAIL of sysexits(3)

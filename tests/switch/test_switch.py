@@ -151,6 +151,18 @@ def test_after_a_power_cut_the_minutes_begin_anew_and_the_starts_go_on(gateway):
     assert gateway.trial["since"] >= trial["since"]
 
 
+def test_the_minutes_run_out_also_after_a_power_cut_whose_start_could_not_be_noted(gateway):
+    """A full card, say: the start goes on without its note, and only the judge looks from then on."""
+    gateway.switch("try", "1.1")
+    gateway.says("1.1")
+    (gateway.base / "trial.json").write_text(json.dumps({**gateway.trial, "boot": "another"}))
+    assert gateway.switch("judge") == ""
+    assert gateway.current == "1.1"
+    gateway.let_pass(11)
+    assert "1.1 was given up" in gateway.switch("judge")
+    assert gateway.current == "1.0"
+
+
 @pytest.mark.parametrize(
     ("version", "why"), [("1.0", "runs already"), ("1.9", "no whole release 1.9"), ("../1.1", "no whole release")]
 )

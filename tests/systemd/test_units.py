@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.commands.update import FLOORS
+
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNIT = SYSTEMD / "roadside.service"
 MOST_EXPOSED = 15  # tenths: 1.5 with GPIO and serial lines allowed
@@ -53,3 +55,10 @@ def test_the_hardware_watchdog_stays_below_the_15_s_of_the_pi():
     parser = configparser.ConfigParser()
     parser.read_string((SYSTEMD / "watchdog.conf").read_text())
     assert {parser["Manager"][key] for key in ("RuntimeWatchdogSec", "RebootWatchdogSec")} == {"14s"}
+
+
+def test_the_file_that_tells_an_update_the_least_time_is_the_one_that_chrony_writes():
+    lines = (SYSTEMD / "chrony.conf").read_text().splitlines()
+    written = [Path(line.split()[1]) for line in lines if line.startswith("driftfile ")]
+    assert written
+    assert set(written) <= set(FLOORS)
