@@ -53,7 +53,7 @@ def _is_good(key: bytes, signature: bytes, message: bytes) -> bool:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     except ImportError:
-        text = "signatures cannot be checked here: install roadside[signatures], or Debian's python3-cryptography"
+        text = "signatures cannot be checked here: install Debian's python3-cryptography"
         raise CommandError(Reason.CANNOT_VERIFY, text) from None
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, message)

@@ -63,7 +63,7 @@ def command(
         data = make(project, TARGETS[name], moment, wheels=wheels, keys=keys, days=days, packages=debs)
         path.write_bytes(data)
     except ImportError as error:
-        return _refuse(_("{error}: install roadside[bundle]").format(error=error))
+        return _refuse(_('{error}: run pip install ".[bundle]" -c constraints.txt in the checkout').format(error=error))
     except (BundleError, OSError, ValueError) as error:
         return _refuse(str(error))
     click.echo(f"{hashlib.sha256(data).hexdigest()}  {path}")
@@ -80,7 +80,7 @@ def make_keys(folder: Path, replace: tuple[str, ...]) -> int:
     try:
         from agent.updating import signing
     except ImportError as error:
-        return _refuse(_("{error}: install roadside[bundle]").format(error=error))
+        return _refuse(_('{error}: run pip install ".[bundle]" -c constraints.txt in the checkout').format(error=error))
     try:
         path = signing.make_keys(folder, datetime.now(UTC), rotate=frozenset(f"{one}.pem" for one in replace))
     except (signing.KeysError, OSError) as error:

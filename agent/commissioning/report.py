@@ -50,7 +50,7 @@ def sign(report: str, key: bytes) -> dict[str, str]:
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     except ImportError:
-        raise UnsignedError(N_("install roadside[signatures], or Debian's python3-cryptography")) from None
+        raise UnsignedError(N_("install Debian's python3-cryptography")) from None
     try:
         private = serialization.load_pem_private_key(key, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

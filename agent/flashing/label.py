@@ -40,7 +40,7 @@ def why_not(path: Path) -> str:
     try:
         import segno  # noqa: F401 - whether it is there
     except ImportError as error:
-        return _("{error}: install roadside[flash]").format(error=error)
+        return _('{error}: run pip install ".[flash]" -c constraints.txt in the checkout').format(error=error)
     if not path.parent.is_dir():
         return _("{path}: there is no such folder").format(path=path.parent)
     return ""

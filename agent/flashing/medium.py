@@ -133,7 +133,9 @@ class Image:
         try:
             import backports.zstd as zstd
         except ImportError as error:
-            raise FlashError(_("{error}: install roadside[flash]").format(error=error)) from error
+            raise FlashError(
+                _('{error}: run pip install ".[flash]" -c constraints.txt in the checkout').format(error=error)
+            ) from error
         self._file = zstd.open(self.path, "rb")
         self._damaged += (zstd.ZstdError,)
 

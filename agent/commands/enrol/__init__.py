@@ -108,9 +108,7 @@ def _enrol(identity: Identity, path: Path) -> int:
     try:
         enrolled = enrol(identity, token)
     except ImportError as error:
-        raise click.ClickException(
-            _("{error}: install roadside[enrol], or Debian's python3-cryptography").format(error=error)
-        ) from None
+        raise click.ClickException(_("{error}: install Debian's python3-cryptography").format(error=error)) from None
     say(_("This gateway has its certificate.") if enrolled else _("This gateway had its certificate already."))
     try:
         shred(path)

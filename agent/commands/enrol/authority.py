@@ -20,7 +20,9 @@ def command(folder: Path, url: str, name: str) -> int:
     try:
         from agent.enrolling.authority import Authority
     except ImportError as error:
-        raise click.ClickException(_("{error}: install roadside[enrol]").format(error=error)) from None
+        raise click.ClickException(
+            _('{error}: run pip install ".[enrol]" -c constraints.txt in the checkout').format(error=error)
+        ) from None
     try:
         made = Authority.make(folder, url.rstrip("/"), name)
     except FileExistsError as error:

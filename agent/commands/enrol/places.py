@@ -38,7 +38,9 @@ def opened(folder: Path) -> Office:
         from agent.enrolling.authority import Authority
         from agent.enrolling.office import Office
     except ImportError as error:
-        raise click.ClickException(_("{error}: install roadside[enrol]").format(error=error)) from None
+        raise click.ClickException(
+            _('{error}: run pip install ".[enrol]" -c constraints.txt in the checkout').format(error=error)
+        ) from None
     clock = SystemClock()
     try:
         return Office(Authority.open(folder), lambda: clock.utc() / SECOND)
