@@ -46,7 +46,12 @@ def proof(machine):
 
 
 def judged(machine):
-    """Have the judge look now, as if the release had run for long."""
+    """Have the judge look now at a release that has delivered, as if it had run for long.
+
+    In a container its own /proc shows it the boot id of the machine underneath, where the start saw the container's: so
+    the minutes begin anew with its first look, as after a power cut.
+    """
+    machine.run("systemctl", "start", "roadside-trial.service")
     path = machine.root / "opt/roadside/trial.json"
     trial = json.loads(path.read_text())
     path.write_text(json.dumps({**trial, "started": trial["started"] - 60}))
@@ -81,7 +86,7 @@ def test_a_release_that_runs_and_delivers_nothing_is_taken_back_by_the_judge(mac
     machine.run("systemctl", "stop", "roadside-trial.timer")
     machine.run(SWITCH, "--restart", "try", release("2.2", idle), "--minutes", "0")
     machine.until(lambda: machine.show("roadside", "MainPID")["MainPID"] != "0", "the new release runs")
-    judged(machine)
+    machine.run("systemctl", "start", "roadside-trial.service")
     assert current(machine) == "test"
     machine.until(lambda: proof(machine).get("release") == "test" and proof(machine).get("online"), "the old one works")
     machine.run("systemctl", "start", "roadside-trial.timer")
