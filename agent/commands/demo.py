@@ -65,8 +65,8 @@ def command(
     if length is not None and ((kill or 0) >= length or (_outage(outage) or (0.0, 0.0))[0] >= length):
         raise click.BadParameter(_("ends before what it is to show has begun"), param_hint="--for")
     plan = Plan(length=length, outage=_outage(outage), kill=kill, seed=seed)
-    console.print(_("seed {seed}; Ctrl-C ends it").format(seed=seed), highlight=False)
     with tempfile.TemporaryDirectory(prefix="roadside-demo-") as folder:
+        console.print(_("seed {seed}; Ctrl-C ends it").format(seed=seed), highlight=False)
         demo = Demo(plan, Path(folder), _agent, broker=_broker(broker), environment=environment())
         try:
             account = asyncio.run(_play(demo, console, picture))

@@ -47,9 +47,9 @@ def lines(path: str, found: Found, names: Names, *, has_speed: bool) -> Iterator
     """Yield what was found at a port."""
     yield f"# {path}: {_headline(found)}"
     if found.anything and not has_speed:
-        yield f"# {_('a pseudo-terminal has no speed: the one named is that of the device when it is new')}"
+        yield "# " + _("a pseudo-terminal has no speed: the one named is that of the device when it is new")
     if not found.complete:
-        yield f"# {_('not all was tried')}"
+        yield "# " + _("not all was tried")
     if found.matches:
         yield from _alone(path, found, names)
     if found.devices and found.line is not None:
@@ -93,9 +93,9 @@ def _bus(path: str, line: SerialLine, devices: list[OnBus], names: Names) -> Ite
     yield f"line = {json.dumps(str(line))}"
     for device in devices:
         yield ""
-        yield f"# {_('address {address}').format(address=device.address)}"
+        yield "# " + _("address {address}").format(address=device.address)
         if not device.matches:
-            yield f"# {_('no profile fits it; docs/modbus-profiles.md tells how to write one')}"
+            yield "# " + _("no profile fits it; docs/modbus-profiles.md tells how to write one")
             continue
         for match in device.matches:
             yield f"# {_judged(match)}"
@@ -106,7 +106,7 @@ def _bus(path: str, line: SerialLine, devices: list[OnBus], names: Names) -> Ite
         yield f"port = {json.dumps(bus)}"
         yield f"address = {device.address}"
         if isinstance(_serial(best.driver), BusOutputDriver):
-            yield f"relay = 1 # {_('which of its outputs')}"
+            yield "relay = 1 # " + _("which of its outputs")
 
 
 def _judged(match: Match) -> str:

@@ -1,4 +1,6 @@
+import ast
 import string
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,21 @@ def test_every_text_has_a_thai_translation():
         message.id for message in gathered() if message.id and not any(written.get(message.id, message).string or ())
     ]
     assert missing == [], "translate these in agent/locale/th/LC_MESSAGES/roadside.po, then: make messages"
+
+
+def test_no_text_stands_within_an_f_string_where_python_3_11_finds_none():
+    project = Path(__file__).parents[2]
+    within = [
+        f"{path.relative_to(project)}:{call.lineno}"
+        for folder in ("agent", "drivers", "hil")
+        for path in (project / folder).rglob("*.py")
+        for joined in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(joined, ast.JoinedStr)
+        for call in ast.walk(joined)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in {"_", "N_", "ngettext"}
+        if isinstance(call.args[0], ast.Constant)
+    ]
+    assert within == []
 
 
 def test_nothing_is_translated_that_nobody_says():

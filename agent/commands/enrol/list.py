@@ -65,7 +65,7 @@ def _line(row: dict[str, Any]) -> str:
         said.append(_("a claim waits until {day}").format(day=_day(row["claim_until"])))
     if row["revoked"]:
         said.append(_("revoked: {reasons}").format(reasons=", ".join(row["revoked"])))
-    return f"{row['gateway']}  {'; '.join(said) or _('nothing')}"
+    return f"{row['gateway']}  " + ("; ".join(said) or _("nothing"))
 
 
 def _day(seconds: int) -> str:
