@@ -65,11 +65,11 @@ def command(
     if length is not None and ((kill or 0) >= length or (_outage(outage) or (0.0, 0.0))[0] >= length):
         raise click.BadParameter(_("ends before what it is to show has begun"), param_hint="--for")
     plan = Plan(length=length, outage=_outage(outage), kill=kill, seed=seed)
-    with tempfile.TemporaryDirectory(prefix="roadside-demo-") as folder:
+    with _interrupts() as early, tempfile.TemporaryDirectory(prefix="roadside-demo-") as folder:
         console.print(_("seed {seed}; Ctrl-C ends it").format(seed=seed), highlight=False)
         demo = Demo(plan, Path(folder), _agent, broker=_broker(broker), environment=environment())
         try:
-            account = asyncio.run(_play(demo, console, picture))
+            account = asyncio.run(_play(demo, console, picture, early))
         except asyncio.CancelledError:
             return INTERRUPTED
         except (DemoError, BrokerError, TimeoutError, OSError) as error:
@@ -107,7 +107,18 @@ def _broker(url: str | None) -> str | None:
     raise click.BadParameter(_("must be an address such as mqtt://127.0.0.1:1883"), param_hint="--broker")
 
 
-async def _play(demo: Demo, console: Console, picture: Path | None) -> Account:
+@contextlib.contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Note a Ctrl-C that comes before the loop is there to hear it: it would leave half-made things behind."""
+    early: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: early.append(number))
+    try:
+        yield early
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+async def _play(demo: Demo, console: Console, picture: Path | None, early: Sequence[int]) -> Account:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     playing = asyncio.current_task()
@@ -119,6 +130,8 @@ async def _play(demo: Demo, console: Console, picture: Path | None) -> Account:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)
+    if early:
+        stop.set()
     with _live(console) if console.is_terminal else _lines(console) as show:
         views: list[Group] = []
         account = await demo.run(stop, show if picture is None else _keeping(show, views))

@@ -133,13 +133,11 @@ class Machine:
         if self._memory is not None:
             for entry in self.seen(self._memory).iterdir():
                 shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-        if self._holder is None:
-            return
-        if not why_no_step():
+        if self._holder is not None and not why_no_step():
             self._add_to_clocks(1, -time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW))
-        boot = self._root / "boot_id"
-        boot.write_text(f"{uuid.uuid4()}\n", encoding="ascii")
-        await self.run("mount", "--bind", str(boot), BOOT_ID)
+            boot = self._root / "boot_id"
+            boot.write_text(f"{uuid.uuid4()}\n", encoding="ascii")
+            await self.run("mount", "--bind", str(boot), BOOT_ID)
 
     async def card_takes_writes(self, *, yes: bool) -> None:
         """Mount the card anew, read-only or not; raises RigError while somebody writes on it."""

@@ -7,10 +7,11 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
+from hil.rigs.base import Capability
 from hil.rigs.description import read
 from hil.rigs.sim import SimRig
 from hil.rigs.timeline import Timeline
-from tests.hil.rig_contract import RigContract
+from tests.hil.rig_contract import RigContract, needs
 
 RIG = Path(__file__).parents[1] / "scenarios/rigs/sim.toml"
 
@@ -57,3 +58,7 @@ async def bed():
 @pytest.mark.system
 class TestSimRig(RigContract):
     """All of it."""
+
+    async def test_a_power_cut_takes_the_process_the_memory_and_the_boot(self, bed):
+        needs(bed, Capability.CLOCK_STEP)  # without clocks of its own the gateway's boot goes on
+        await super().test_a_power_cut_takes_the_process_the_memory_and_the_boot(bed)
