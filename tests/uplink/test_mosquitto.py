@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.brokers import Mosquitto, MosquittoFactory
 
 BASE = "roadside/v1/pkt-0042/"
+QUOTA = ("max_inflight_bytes 1000", "max_queued_bytes 100")  # of what a client has sent with QoS 2 and not released
 PROTOCOLS = pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 
 
@@ -150,6 +151,41 @@ async def test_a_refused_publish_is_kept_and_holds_up_its_own_topic_alone(mosqui
         alarm = outbox.put(Lane.ALARMS)
         await until(lambda: outbox.finished == [alarm])
         assert outbox.unfinished() == 1
+
+
+async def leave_unreleased(broker: Mosquitto, packet_id: int, size: int) -> None:
+    """Send, as the gateway, a message of QoS 2 and go before its PUBREL: it stays in the session, which is kept."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", broker.port)
+    keeping = b"\x05\x11" + (3600).to_bytes(4, "big")  # MQTT 5, section 3.1.2.11.2: the session's expiry in seconds
+    login = b"\0\4MQTT\5\0\0\x3c" + keeping + b"\0\x08pkt-0042"
+    body = b"\0\4held" + packet_id.to_bytes(2, "big") + b"\0" + bytes(size)
+    for kind, packet in ((b"\x10", login), (b"\x34", body)):
+        writer.write(kind + bytes([len(packet) % 128 | 128, len(packet) // 128]) + packet)
+    while (await reader.readexactly(1))[0] != 0x50:  # PUBREC
+        (length,) = await reader.readexactly(1)
+        await reader.readexactly(length)
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_over_its_quota_a_gateway_sends_seldom_keeps_all_and_says_so_until_there_is_room(
+    mosquitto: MosquittoFactory,
+):
+    broker, outbox = mosquitto(*QUOTA), MemoryOutbox()
+    for _ in range(40):
+        outbox.put(Lane.HISTORY)
+    # A whole window is refused at once, then one message at a time. With the 22nd the packet id comes again of what was
+    # left: mosquitto forgets that, and there is room.
+    await leave_unreleased(broker, packet_id=22, size=2000)
+    async with running(made(broker, outbox, commands=True)) as way:  # which takes the session up
+        await until(lambda: way.snapshot().fault is LinkFault.REFUSED_PUBLISH)
+        assert "Quota exceeded (0x97)" in way.snapshot().message
+        assert not outbox.finished
+        await until(lambda: len(outbox.finished) == 40)
+        await until(lambda: way.snapshot().fault is None)
+        assert way.snapshot().tally.refused == {"Quota exceeded": 21}
+        assert way.snapshot().reconnects == 0
+    assert [pack.first for pack in outbox.finished] == list(range(1, 41))
 
 
 async def test_a_broker_that_hangs_is_left_and_everything_undone_is_sent_again(mosquitto: MosquittoFactory):
