@@ -119,14 +119,14 @@ def _reading(reading: Reading, base: int) -> str:
         end = '"partial":true,' + end
     if reading.test:
         end = '"test_":true,' + end  # the underscore: who does not know what it means must not take it for real
+    if (isinstance(value, float) and math.isfinite(value)) or type(value) is int:
+        return f'{_named(reading.device, reading.quantity, reading.unit)}"v":{value!r},{end}'
     if isinstance(value, bool):
         return f'{_named(reading.device, reading.quantity, "")}"vb":{"true" if value else "false"},{end}'
     if isinstance(value, str):
         return f'{_named(reading.device, reading.quantity, "")}"vs":{_dump(value)},{end}'
-    if value is None or not _can_be_said(value):
-        state = reading.reason.value if reading.reason else "invalid"
-        return f'{_named(reading.device, f"{reading.quantity}:state", "")}"vs":"{state}",{end}'
-    return f'{_named(reading.device, reading.quantity, reading.unit)}"v":{value!r},{end}'
+    state = reading.reason.value if reading.reason else "invalid"
+    return f'{_named(reading.device, f"{reading.quantity}:state", "")}"vs":"{state}",{end}'
 
 
 def _can_be_said(value: Value) -> bool:

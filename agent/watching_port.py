@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from agent import recording, watching
 from agent.sampler.poll import Bus
-from agent.sampler.prompting import Prompter
+from agent.sampler.prompting import prompted
 from agent.sampler.sharing import SharedPorts
 from drivers.contract import BusOutputDriver, ListeningDriver
 
@@ -70,10 +70,10 @@ async def _sample(
     if isinstance(driver, ListeningDriver):
         port = await ports.open(path, line)
         try:
-            prompter = Prompter(port, driver.prompt(settings) if driver.prompt else None)
+            source = prompted(port, driver.prompt(settings) if driver.prompt else None)
             decoder = driver.make(settings)
             while True:
-                take(decoder.feed(await prompter.read()), clock.boottime())
+                take(decoder.feed(await source.read()), clock.boottime())
         finally:
             port.close()
     bus = Bus(ports, path, line, clock)

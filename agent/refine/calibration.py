@@ -41,15 +41,14 @@ class Calibration:
             return value, None
         if not -LARGEST <= value <= LARGEST:
             return None, Reason.INVALID
-        value = self._calibrated(value)
-        if not -LARGEST <= value <= LARGEST:
-            return None, Reason.INVALID
+        if not self._needless:
+            value = self._calibrated(value)
+            if not -LARGEST <= value <= LARGEST:
+                return None, Reason.INVALID
         if self._plausible is not None and not self._plausible[0] <= value <= self._plausible[1]:
             return None, Reason.OUT_OF_RANGE
         return value, None
 
     def _calibrated(self, value: float) -> float:
         """Reckon in decimal, as one does on paper: 2.3 + 0.2 is 2.5, not the 2.5000000000000004 of binary fractions."""
-        if self._needless:
-            return value
         return float(Decimal(repr(value)) * self._scale + self._offset)

@@ -41,6 +41,7 @@ class Channel:
     stuck: Stuck | None
     limits: list[Limit]
     thinning: Thinning
+    timed: bool  # whether time alone may have something to say of it
     reason: Reason | None = None  # of the last measurement
     value: Value | None = None  # the last one, of an event device: it holds until the next
     tested: bool = False  # something of the open window was a test
@@ -79,19 +80,21 @@ class Refiner:
         self._rules |= {rule.name: rule for rule in device.alarms}  # a rule may refine what the driver says of itself
         self._units = device.driver.quantities(device.settings)
         self._channels = {quantity: self._channel(quantity) for quantity in self._units}
+        self._timed = [channel for channel in self._channels.values() if channel.timed]
         self._orphans = self._alarms.strangers(self._known())
+        self._ticked = -1  # until when the time has passed
         self.dirty = True  # whether `memory` has something new that is worth keeping
 
     def take(self, measurement: Measurement, at: int) -> Records:
         """Take a measurement that arrived at `at`; it becomes a reading or is withheld, never both."""
-        records = self.tick(at)
-        instant = at - nanoseconds(measurement.age)
-        if measurement.quantity not in self._channels:
-            self._channels[measurement.quantity] = self._channel(measurement.quantity)
-        channel = self._channels[measurement.quantity]
-        if measurement.reason not in UNHEARD:
-            self.dirty |= self._presence.heard(at)
-            records += self._end_silence(at)
+        records = self.tick(at) if at != self._ticked else []  # a frame has many measurements
+        instant = at - nanoseconds(measurement.age) if measurement.age else at
+        channel = self._channels.get(measurement.quantity) or self._new_channel(measurement.quantity)
+        if measurement.reason is None or measurement.reason not in UNHEARD:
+            if self._presence.heard(at):
+                self.dirty = True
+            if SILENCE in self._alarms.raised:
+                records += self._end_silence(at)
             if self._presence.warming_up(at):
                 channel.thinning.gap(at)
                 self._withheld(measurement.quantity, WARMING_UP, instant)
@@ -104,20 +107,27 @@ class Refiner:
         for name in self._orphans:
             records += self._events(name, stands=False, at=at)
         self._orphans.clear()
-        for channel in self._channels.values():
+        for channel in self._timed:
             if summaries := channel.thinning.tick(at):
                 records += ((channel.stream, self._summary(channel, summary)) for summary in summaries)
                 channel.tested = self._alarms.testing
             for limit in channel.limits:
                 if (value := limit.tick(at)) is not None:
                     records += self._events(_name(limit), stands=True, at=at, value=value)
-        if SILENCE not in self._alarms.raised and at >= self._presence.deadline():
+        if at >= self._presence.deadline() and SILENCE not in self._alarms.raised:
             records += self._fall_silent(at)
+        self._ticked = at
         return records
 
     def due(self) -> int | None:
         """Return when `tick` wants to be called, or None."""
-        return min(self._dues(), default=None)
+        dues = [self._started] if self._orphans else []
+        if SILENCE not in self._alarms.raised:
+            dues.append(self._presence.deadline())
+        for channel in self._timed:
+            each = (channel.thinning.due(), *(limit.due() for limit in channel.limits))
+            dues += (due for due in each if due is not None)
+        return min(dues, default=None)
 
     def warming_up(self, at: int) -> bool:
         """Return whether what the device says now is withheld because it has just begun to speak."""
@@ -142,7 +152,8 @@ class Refiner:
             events += self._events(Name(STUCK, channel.quantity), stands=stuck, at=instant, value=value)
             if stuck:
                 value, reason = None, Reason.STUCK
-        events += self._limits(channel, value, at, instant)
+        if channel.limits:
+            events += self._limits(channel, value, at, instant)
         news = reason is not channel.reason or bool(events)
         channel.reason = reason
         if not channel.thinning.passes(value, reason, at, news=news):
@@ -205,11 +216,9 @@ class Refiner:
         return records
 
     def _end_silence(self, at: int) -> Records:
-        events = self._events(SILENCE, stands=False, at=at)
-        if events:
-            for channel in self._channels.values():
-                channel.thinning.gap(at)
-        return events
+        for channel in self._channels.values():
+            channel.thinning.gap(at)
+        return self._events(SILENCE, stands=False, at=at)
 
     def _events(self, name: Name, *, stands: bool, at: int, value: Value | None = None) -> Records:
         events = self._alarms.set(name, stands=stands, at=at, value=value)
@@ -223,16 +232,15 @@ class Refiner:
         reading.test = channel.tested
         return reading
 
-    def _dues(self) -> Iterator[int]:
-        if self._orphans:
-            yield self._started
-        if SILENCE not in self._alarms.raised:
-            yield self._presence.deadline()
-        for channel in self._channels.values():
-            dues = (channel.thinning.due(), *(limit.due() for limit in channel.limits))
-            yield from (due for due in dues if due is not None)
-
     # --- what is made at the start -----------------------------------------------------------------------------------
+
+    def _new_channel(self, quantity: str) -> Channel:
+        """Make one for a quantity that the driver had not spoken of; what is timed in it may be due at once."""
+        channel = self._channels[quantity] = self._channel(quantity)
+        if channel.timed:
+            self._timed.append(channel)
+        self._ticked = -1
+        return channel
 
     def _channel(self, quantity: str) -> Channel:
         driver = self._device.driver
@@ -250,6 +258,7 @@ class Refiner:
             stuck=stuck,
             limits=limits,
             thinning=_thinning(rules, self._started),
+            timed=rules.window is not None or (driver.event and bool(limits)),
             tested=self._alarms.testing,
         )
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from agent.sampler.prompting import Prompter
+from agent.sampler.prompting import prompted
 from drivers.contract import Fault, FaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agent.sampler.pipeline import Pipeline
+    from agent.sampler.prompting import Prompter
     from agent.seams import Clock
     from drivers.contract import Decoder, Item, ListeningDriver, SerialLine, TimedDecoder
-    from drivers.seams import SerialPorts
+    from drivers.seams import SerialPort, SerialPorts
 
 BITS_A_BYTE = 10  # with start and stop bit
 PIECE = 1024  # bytes decoded before the others have their turn
@@ -31,20 +32,23 @@ async def listen(
         decoder = Untimed(driver.make(settings)) if driver.timed is None else driver.timed(settings)
         decoder.recall(pipeline.recall())
         most = round(FLOOD * line.baud / BITS_A_BYTE)
-        prompter = Prompter(port, driver.prompt(settings) if driver.prompt else None)
+        source = prompted(port, driver.prompt(settings) if driver.prompt else None)
+        due = decoder.due()
         while True:
-            data = await _read(prompter, decoder.due(), clock)
+            data = await (source.read() if due is None else _read(source, due, clock))
             at = clock.boottime()
             for start in range(0, min(len(data), most), PIECE):
+                if start:
+                    try:
+                        await asyncio.sleep(0)  # the others want their turn, as they have it while the port is read
+                    except asyncio.CancelledError:  # a stop: nobody will read again what has been read
+                        _take(pipeline, decoder, decoder.feed(data[start:most], at / 1e9), at)
+                        raise
                 _take(pipeline, decoder, decoder.feed(data[start : start + PIECE], at / 1e9), at)
-                try:
-                    await asyncio.sleep(0)  # the others want their turn
-                except asyncio.CancelledError:  # a stop: nobody will read again what has been read
-                    _take(pipeline, decoder, decoder.feed(data[start + PIECE : most], at / 1e9), at)
-                    raise
             due = decoder.due()
             if due is not None and due <= at / 1e9:
                 _take(pipeline, decoder, decoder.tick(at / 1e9), at)
+                due = decoder.due()
             if len(data) > most:
                 # No device can send so much on such a line: something else is at the other end. The rest is not even
                 # looked at, and the next look can wait.
@@ -54,10 +58,8 @@ async def listen(
         port.close()
 
 
-async def _read(port: Prompter, until: float | None, clock: Clock) -> bytes:
+async def _read(port: SerialPort | Prompter, until: float, clock: Clock) -> bytes:
     """Wait for bytes, or until that time; return what came, perhaps nothing. Raises PortError."""
-    if until is None:
-        return await port.read()
     try:
         async with asyncio.timeout(until - clock.boottime() / 1e9):
             return await port.read()

@@ -133,10 +133,11 @@ class Pipeline:
                 if isinstance(item, TimeFix):
                     self._on_time(item, at)
                     continue
-                measurement = _sayable(item)
+                measurement = _sayable(item) if isinstance(item.value, str) else item
                 self.latest[measurement.quantity] = Latest(measurement, at)
                 records += self._refiner.take(measurement, at)
-                self._is_well()
+                if self.trouble is not None:
+                    self._is_well(self.trouble)
         finally:
             self._store(records)  # what the refiner has said must be kept, whatever becomes of the items behind it
 
@@ -251,17 +252,14 @@ class Pipeline:
                 times=times,
             )
 
-    def _is_well(self) -> None:
-        if self.trouble is None:
-            return
-        trouble, self.trouble, self.trouble_text = self.trouble, None, ""
+    def _is_well(self, trouble: str) -> None:
+        self.trouble, self.trouble_text = None, ""
         now = self._clock.boottime() / NANOSECONDS
         if spell := self._repeats.well((self.device.id, "port", trouble), now):
             self._log.info("device_readable", device=self.device.id, was=trouble, seconds=round(spell.lasted, 1))
 
 
 def _sayable(measurement: Measurement) -> Measurement:
-    """Replace what UTF-8 cannot say: JSON may escape half a surrogate pair."""
-    if not isinstance(measurement.value, str):
-        return measurement
-    return measurement._replace(value=measurement.value.encode(errors="replace").decode())
+    """Replace in a text what UTF-8 cannot say: JSON may escape half a surrogate pair."""
+    text = str(measurement.value)
+    return measurement._replace(value=text.encode(errors="replace").decode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,23 +11,27 @@ if TYPE_CHECKING:
     from drivers.seams import SerialPort
 
 
+def prompted(port: SerialPort, prompt: Prompt | None) -> SerialPort | Prompter:
+    """Return what to read an open port through, so that its device is prompted if it has to be."""
+    return port if prompt is None else Prompter(port, prompt)
+
+
 class Prompter:
     """Reads an open port, and prompts its device in between."""
 
-    def __init__(self, port: SerialPort, prompt: Prompt | None) -> None:
+    def __init__(self, port: SerialPort, prompt: Prompt) -> None:
         self._port = port
         self._prompt = prompt
-        self._due = 0.0 if prompt else None  # on the loop's clock; the first is due at once
+        self._due: float | None = 0.0  # on the loop's clock; the first is due at once
 
     async def read(self) -> bytes:
         """Wait for bytes and return them; raises PortError. It may be cancelled and called again."""
         loop = asyncio.get_running_loop()
-        while True:
-            if self._prompt and self._due is not None and loop.time() >= self._due:
+        while self._due is not None:
+            if loop.time() >= self._due:
                 self._port.write(self._prompt.data)
                 self._due = None if self._prompt.every is None else loop.time() + self._prompt.every
-            try:
+            with suppress(TimeoutError):  # the next prompt is due
                 async with asyncio.timeout_at(self._due):
                     return await self._port.read()
-            except TimeoutError:
-                continue  # the next prompt is due
+        return await self._port.read()

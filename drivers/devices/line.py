@@ -32,7 +32,6 @@ from drivers.contract import (
 from drivers.quantities import QUANTITIES
 from drivers.wiring import GND, RXD
 
-LINE_END = re.compile(rb"[\r\n]")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 SHOWN = 80  # characters of a line in a fault's detail
@@ -154,53 +153,49 @@ class LineDecoder:
             else partial(read_pattern, re.compile(settings.pattern), units)
         )
         self._longest = settings.longest
-        self._buffer = bytearray()  # begins with a line
-        self._offset = 0  # of the first byte of the buffer in the stream
-        self._cut = True  # the line in the buffer lacks its beginning
+        self._rest = b""  # of a line whose end has not come
+        self._offset = 0  # of its first byte in the stream
+        self._cut = True  # it lacks its beginning
 
     def feed(self, data: bytes) -> list[Item]:
         """Take the next bytes and return what they complete."""
-        searched = len(self._buffer)
-        self._buffer += data
+        *lines, rest = (self._rest + data).replace(b"\r", b"\n").split(b"\n")
         items: list[Item] = []
-        while found := LINE_END.search(self._buffer, searched):
-            end = self._shorten(found.start(), items)
-            if end:
-                items += self._line(bytes(self._buffer[:end]))
-            self._drop(end + 1)
+        for whole in lines:
+            line = self._shorten(whole, items)
+            if line:
+                items += self._line(line)
+            self._offset += len(line) + 1
             self._cut = False
-            searched = 0
-        self._shorten(len(self._buffer), items)
+        self._rest = self._shorten(rest, items)
         return items
 
     def end(self) -> list[Item]:
         """Take the end of a recording: a line without its end may lack more than that."""
         self._cut = True
-        return [*self._line(bytes(self._buffer))] if self._buffer else []
+        return [*self._line(self._rest)] if self._rest else []
 
-    def _shorten(self, end: int, items: list[Item]) -> int:
-        """Throw away what is too long of the line up to `end`; return where it now ends."""
-        while end > self._longest:
+    def _shorten(self, line: bytes, items: list[Item]) -> bytes:
+        """Return what is left of a line, or of its beginning, when what is too long has been thrown away."""
+        while len(line) > self._longest:
             items.append(Fault(FaultKind.OVERRUN, self._offset, f"no end of line in {self._longest} B"))
-            self._drop(self._longest)
+            line = line[self._longest :]
+            self._offset += self._longest
             self._cut = True
-            end -= self._longest
-        return end
+        return line
 
     def _line(self, line: bytes) -> list[Measurement] | list[Fault]:
-        shown = repr(line[:SHOWN])
         if self._cut:
-            return [Fault(FaultKind.TRUNCATED, self._offset, shown)]
+            return [self._fault(FaultKind.TRUNCATED, line)]
         try:
             return self._read(line.decode())
         except UnicodeDecodeError:
-            return [Fault(FaultKind.GARBAGE, self._offset, shown)]
+            return [self._fault(FaultKind.GARBAGE, line)]
         except MalformedError:
-            return [Fault(FaultKind.MALFORMED, self._offset, shown)]
+            return [self._fault(FaultKind.MALFORMED, line)]
 
-    def _drop(self, size: int) -> None:
-        del self._buffer[:size]
-        self._offset += size
+    def _fault(self, kind: FaultKind, line: bytes) -> Fault:
+        return Fault(kind, self._offset, repr(line[:SHOWN]))
 
 
 DRIVER = ListeningDriver(

@@ -126,7 +126,7 @@ class PosixSerialPort:
         self._descriptor = port.fileno()
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray()
-        self._came = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None  # of the reader, until something came or the line ended
         self._listening = False
         self._ended: tuple[PortFault, str] | None = None
         self._listen()
@@ -135,8 +135,8 @@ class PosixSerialPort:
         """Wait for bytes and return what came, never empty; raises PortError when the line is gone."""
         while not self._buffer:
             self._check()
-            self._came.clear()
-            await self._came.wait()
+            self._waiter = self._loop.create_future()
+            await self._waiter
         data = bytes(self._buffer)
         self._buffer.clear()
         self._listen()
@@ -197,14 +197,18 @@ class PosixSerialPort:
             self._end(PortFault.UNPLUGGED, "the device is gone")
             return
         self._buffer += data
-        self._came.set()
+        self._wake()
         if len(self._buffer) >= BUFFER_LIMIT:
             self._pause()
 
     def _end(self, fault: PortFault, detail: str) -> None:
         self._pause()
         self._ended = self._ended or (fault, detail)
-        self._came.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():  # done: cancelled, or woken already
+            self._waiter.set_result(None)
 
     def _check(self) -> None:
         if self._ended is not None:
