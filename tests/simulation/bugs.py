@@ -112,8 +112,8 @@ BUGS = {
     ),
     "a measurement taken twice": Bug(
         "agent.sampler.pipeline",
-        "                self._is_well()\n        finally:\n",
-        "                self._is_well()\n"
+        "                    self._is_well(self.trouble)\n        finally:\n",
+        "                    self._is_well(self.trouble)\n"
         "                if len(records) == 5:\n"
         "                    records.append(records[-1])\n"
         "        finally:\n",
