@@ -129,7 +129,7 @@ class Way:
         try:
             (await dial.dial(self._uplink.host, self._uplink.port, within=WITHIN)).close()
         except OSError as problem:
-            raise Stop(_explained(faults.of_dialling(problem, self._where))) from None
+            raise Stop(_explained(faults.of_dialling(problem, self._where, encrypted=False))) from None
         return [fine(_("answers within {time:.0f} ms").format(time=(loop.time() - begun) * 1000))]
 
     async def _tls(self) -> list[Verdict]:
@@ -148,7 +148,7 @@ class Way:
             if getattr(problem, "verify_code", None) == faults.NOT_YET_VALID:
                 text = _("its certificate is not yet valid, and the clock here is right")
                 raise Stop(error(text, advice=_(RENEW))) from None
-            raise Stop(_explained(faults.of_dialling(problem, self._where))) from None
+            raise Stop(_explained(faults.of_dialling(problem, self._where, encrypted=True))) from None
         sock.close()
         return [fine(_("its certificate leads to an authority that we trust, and is valid"))]
 

@@ -88,7 +88,7 @@ def of_key(error: OSError, path: object, certificate: object) -> LinkError:
     return LinkError(LinkFault.CERTIFICATE, text.format(path=path, certificate=certificate, why=error.strerror))
 
 
-def of_dialling(error: OSError, where: str) -> LinkError:
+def of_dialling(error: OSError, where: str, *, encrypted: bool) -> LinkError:
     """Say why there is no connection to that place."""
     match error:
         case TimeoutError():
@@ -103,7 +103,7 @@ def of_dialling(error: OSError, where: str) -> LinkError:
             fault, text = LinkFault.TLS, _("{where} speaks no TLS of today, which is 1.2 or later; update the broker")
         case WebSocketError():
             fault, text = LinkFault.WEBSOCKET, _("{where} takes no MQTT over WebSocket: {why}; check the path in url")
-        case ssl.SSLError() | ConnectionResetError():
+        case ssl.SSLError() | ConnectionResetError() if encrypted:
             fault, text = LinkFault.TLS, _("{where} does not speak TLS as expected: {why}; check the url")
         case ConnectionRefusedError():
             fault, text = LinkFault.UNREACHABLE, _("nobody listens at {where}; does the broker run?")

@@ -119,7 +119,7 @@ class MqttBroker:
                     await dial.settle(sock, settle)
                 on_failure.pop_all()
         except OSError as error:
-            raise faults.of_dialling(error, self._where) from error
+            raise faults.of_dialling(error, self._where, encrypted=self._uplink.tls) from error
         return _Line(sock, secrets, mark, below, asyncio.get_running_loop().time())
 
     def _read_files(self) -> tuple[bytes, Secrets]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
@@ -184,3 +185,19 @@ async def test_what_takes_no_websocket_is_told(
                 pass
     assert caught.value.fault is LinkFault.WEBSOCKET
     assert "check the path in url" in str(caught.value)
+
+
+async def test_a_connection_that_is_reset_is_laid_to_tls_only_where_there_is_some():
+    def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async with await asyncio.start_server(reset, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        for scheme, fault in (("ws", LinkFault.UNREACHABLE), ("wss", LinkFault.TLS)):
+            with pytest.raises(LinkError) as caught:
+                async with MqttBroker(uplink(f"{scheme}://127.0.0.1:{port}/mqtt"), within=5.0).connect(WILL):
+                    pass
+            assert caught.value.fault is fault
+            assert ("TLS" in str(caught.value)) is (scheme == "wss")
