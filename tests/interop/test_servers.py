@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import aiomqtt
 import pytest
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from agent.uplink.broker import LinkError, LinkFault, RefusedError, Will
 from agent.uplink.mqtt import MqttBroker
+from tests.interop.receiver import TOPICS, client
 from tests.interop.servers import (
     BASE,
     FORBIDDEN,
@@ -67,22 +66,14 @@ async def running(outbox: Outbox, url: str, protocol: str, **settings: Any) -> A
 
 
 @asynccontextmanager
-async def city(server: Server, arrived: list[aiomqtt.Message], topics: str = "roadside/v1/+/+") -> AsyncIterator[None]:
+async def city(server: Server, arrived: list[aiomqtt.Message], topics: str = TOPICS) -> AsyncIterator[None]:
     """Collect what arrives, in a session that outlives its connection."""
-    protocol = server.protocols[0]
-    settings: dict[str, Any] = {"clean_session": False}
-    if protocol == "5":
-        expiry = Properties(PacketTypes.CONNECT)
-        expiry.SessionExpiryInterval = 3600
-        settings = {"clean_start": False, "properties": expiry}
-    version = aiomqtt.ProtocolVersion.V5 if protocol == "5" else aiomqtt.ProtocolVersion.V311
-    port = int(server.url(protocol).rpartition(":")[2])
-    async with aiomqtt.Client("127.0.0.1", port, identifier="city", protocol=version, **settings) as client:
-        await client.subscribe(topics, qos=1)
+    async with client(server) as subscriber:
+        await subscriber.subscribe(topics, qos=1)
 
         async def collect() -> None:
             with suppress(aiomqtt.MqttError):
-                async for message in client.messages:
+                async for message in subscriber.messages:
                     arrived.append(message)  # noqa: PERF401 - each as it comes
 
         task = asyncio.create_task(collect())
