@@ -47,7 +47,7 @@ class Damage(NamedTuple):
     size: int
 
 
-def frame(kind: Kind, payload: bytes) -> bytes:
+def frame(kind: int, payload: bytes) -> bytes:
     """Return a record as it is written."""
     return _HEADER.pack(MAGIC, kind, len(payload), _sum(kind, payload)) + payload
 

@@ -88,7 +88,7 @@ class Keeping:
         if self._depth or not self._together:
             return
         together, self._together = self._together, []
-        self._put(group(together) if len(together) > 1 else frame(Kind(together[0].kind), together[0].payload))
+        self._put(group(together) if len(together) > 1 else frame(*together[0]))
         if self.full:
             self.turn()
 

@@ -162,7 +162,7 @@ class LineDecoder:
         *lines, rest = (self._rest + data).replace(b"\r", b"\n").split(b"\n")
         items: list[Item] = []
         for whole in lines:
-            line = self._shorten(whole, items)
+            line = whole if len(whole) <= self._longest else self._shorten(whole, items)
             if line:
                 items += self._line(line)
             self._offset += len(line) + 1

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.bench.way.subscriber import Arrival
 
 PER_COMMIT = 4000  # readings; whole packs of either size, and whole seconds
-ALARMS = 50.0  # a second
+ALARMS = 100.0  # a second
 QUIET = 3.0  # seconds without a message, after which all has come
 GIVES_UP = 300.0  # seconds
 RAISED = 1_000_000_000  # is added to the number of every other line, and is beyond the limit

@@ -1,4 +1,7 @@
-"""(a) Four devices at ten readings a second: processor, memory, latency, and how soon after a start one is up."""
+"""(a) Four devices at ten readings a second: processor, memory, latency, and how soon after a start one is up.
+
+The first start reads and checks the configuration; any further one takes it up as it was read.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ RATE = 40.0  # readings a second, of the four together
 WARM_UP = 5.0  # seconds
 STEADY = 30.0  # seconds
 AT_LAST = 2.0  # seconds in which what is on its way arrives
+STARTS_WITHIN = 30.0
+LOOK = 0.25  # seconds between two looks, of which each reads all that has come
 
 
 async def run(share: float) -> list[Measured]:
@@ -40,7 +45,21 @@ async def run(share: float) -> list[Measured]:
         await asyncio.sleep(AT_LAST)
         each = [1000 * (b[0] - a[0]) / (b[1] - a[1]) for a, b in zip(before, after, strict=True)]
         costs = zip(sites, each, memory, strict=True)
-        return [one for site, cost, pss in costs for one in _said(site, cost, pss, each[-1])]
+        said = [one for site, cost, pss in costs for one in _said(site, cost, pss, each[-1])]
+        again = await _started_again(sites[kinds.index(UNBATCHED)])
+        return [*said, Measured(f"a. {UNBATCHED.name}: later start to first reading", again, "s", at_most=0.6)]
+
+
+async def _started_again(site: Site) -> float:
+    """Return how long it takes until a reading arrives from a gateway that ran before, whose configuration is kept."""
+    await site.gateway.stop(STARTS_WITHIN)
+    site.lines.start(RATE)
+    await site.start()
+    async with asyncio.timeout(STARTS_WITHIN):
+        while not (later := [one.at for one in of_agent(site.arrivals("all")) if one.at > site.started]):  # noqa: ASYNC110
+            await asyncio.sleep(LOOK)
+    site.lines.stop()
+    return later[0] - site.started
 
 
 def _said(site: Site, cost: float, pss: float, yardstick: float) -> Iterator[Measured]:
@@ -62,4 +81,4 @@ def _said(site: Site, cost: float, pss: float, yardstick: float) -> Iterator[Mea
     yield Measured(f"a. {name}: latency p50", percentile(waits, 0.5), "ms", at_most=5 if unbatched else math.inf)
     yield Measured(f"a. {name}: latency p99", percentile(waits, 0.99), "ms")
     first = readings[0].at - site.started
-    yield Measured(f"a. {name}: start to first reading", first, "s", at_most=0.6 if unbatched else math.inf)
+    yield Measured(f"a. {name}: first start to first reading", first, "s", at_most=0.6 if unbatched else math.inf)
