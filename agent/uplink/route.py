@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.backoff import OF_MANY, Backoff
-from agent.uplink.broker import LinkError
+from agent.uplink.broker import LinkError, LinkFault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,6 +40,7 @@ class Route:
         self._names = [f"{each.host}:{each.port}" for each in uplink.brokers]
         self._failover_after = uplink.failover_after
         self._failback_after = uplink.failback_after
+        self._ack_within = uplink.ack_within
         self._first = broker
         self._backup = backup
         self._random = random
@@ -72,9 +73,10 @@ class Route:
 
     def trying(self, now: float) -> bool:
         """Choose the broker of the next connection; return whether it is another one than that of the last."""
-        changes = self.patience_left(now) <= 0
+        changes = self.first_is_back or self.patience_left(now) <= 0  # or the second was lost as it was to be left
         if changes:
             self.on_backup = not self.on_backup
+            self.first_is_back = False
             self.away = self._error if self.on_backup else None
         if changes or self._trouble_since is None:
             self._begin_trouble(now)
@@ -83,6 +85,8 @@ class Route:
     def failed(self, error: LinkError, held: float, now: float) -> None:
         """Note that a connection held for so many seconds, and why no longer."""
         self._error = error
+        if error.fault is LinkFault.UNACKED:
+            held -= self._ack_within  # in which the broker was of no use, although it let us in
         if held >= self._failover_after:
             self._begin_trouble(now)
 

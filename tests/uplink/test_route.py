@@ -200,6 +200,32 @@ async def test_when_the_second_goes_while_the_first_is_back_the_first_is_taken_b
 
 
 @in_virtual_time
+async def test_a_first_broker_that_lets_us_in_and_acknowledges_nothing_is_left_however_long_we_wait_for_that():
+    city = City()
+    async with city.running(ack_within=90):
+        await until(lambda: city.at == FIRST)
+        city.first.answer = lambda _: (WITHHOLD, 0)
+        city.outbox.put(Lane.ALARMS)
+        await until(lambda: city.outbox.finished, within=90 + 60 * LONGER + 90 + 10)
+        assert city.at == SECOND
+
+
+@in_virtual_time
+async def test_when_the_second_hangs_as_the_first_is_found_to_be_steady_the_first_is_taken_at_once():
+    city = City()
+    city.first_is(GONE)
+    async with city.running(ack_within=300):
+        await until(lambda: city.at == SECOND, within=100)
+        city.first_is(None)
+        await asyncio.sleep(590)
+        city.second.answer = lambda _: (WITHHOLD, 0)
+        city.outbox.put(Lane.ALARMS)
+        await until(lambda: city.outbox.finished, within=310)
+        assert city.at == FIRST
+        assert len(city.second.attempts) == 1
+
+
+@in_virtual_time
 async def test_nothing_is_lost_on_the_way_to_the_second_and_back():
     city = City()
     count = 0
