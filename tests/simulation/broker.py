@@ -35,6 +35,7 @@ class SimulatedBroker:
     withhold_next: bool = False  # the next message is taken and never acknowledged
     link: SimulatedLink | None = None
     former: SimulatedLink | None = None  # the last one that there was
+    probe: SimulatedLink | None = None  # of a client that only watches, under a name of its own
 
     def __post_init__(self) -> None:
         self.chance = self.universe.chance(self.name)
@@ -43,11 +44,7 @@ class SimulatedBroker:
     async def connect(self, will: Will | None) -> AsyncIterator[SimulatedLink]:
         """Open a link, which takes its time and may fail."""
         assert will is None or will.payload
-        if self.down is LinkFault.TIMED_OUT:
-            await asyncio.sleep(8.0)
-        await asyncio.sleep(self.chance.uniform(0.001, 3 * self.latency))
-        if self.down is not None:
-            raise LinkError(self.down, "the line is down")
+        await self._reach()
         if self.former is not None:
             self.former.give_way()  # MQTT 5, section 3.1.4
         link = self.link = self.former = SimulatedLink(self)
@@ -58,10 +55,29 @@ class SimulatedBroker:
             link.hang_up()
             self.city.note_end(link.unanswered.values())
 
+    @asynccontextmanager
+    async def watch(self) -> AsyncIterator[SimulatedLink]:
+        """Open a link that is to show no more than that it is held."""
+        await self._reach()
+        link = self.probe = SimulatedLink(self)
+        self.universe.tell("watched")
+        try:
+            yield link
+        finally:
+            link.hang_up()
+
+    async def _reach(self) -> None:
+        if self.down is LinkFault.TIMED_OUT:
+            await asyncio.sleep(8.0)
+        await asyncio.sleep(self.chance.uniform(0.001, 3 * self.latency))
+        if self.down is not None:
+            raise LinkError(self.down, "the line is down")
+
     def drop(self) -> None:
-        """Break the line that stands, if any."""
-        if self.link is not None:
-            self.link.lose()
+        """Break the lines that stand, if any."""
+        for link in (self.link, self.probe):
+            if link is not None:
+                link.lose()
 
 
 class SimulatedLink:
@@ -77,6 +93,7 @@ class SimulatedLink:
         self.unanswered: dict[int, tuple[str, bytes]] = {}  # topics and payloads of messages, by their number
         self._life = broker.universe.life
         self._closed = False
+        self.left = False  # by the agent, in good order
         self._sent = 0
         self._arrived = 0
         self._deliverable: int | None = None  # how many messages arrive in all, once the line is broken
@@ -171,6 +188,7 @@ class SimulatedLink:
 
     async def goodbye(self) -> None:
         """Disconnect in good order."""
+        self.left = True
         self._universe.tell("goodbye")
 
     def lose_all(self) -> None:
@@ -200,5 +218,7 @@ class SimulatedLink:
         self._closed = True
         if self._broker.link is self:
             self._broker.link = None
+        if self._broker.probe is self:
+            self._broker.probe = None
         if self._deliverable is None:
             self._deliverable = self._broker.chance.randint(self._arrived, self._sent)

@@ -40,6 +40,9 @@ MANY = {"pack_within": 0.0, "pack_size": 3}
 # A button says at each start that nobody presses it: that is of the alarm stream, and committed at once, with all else.
 NO_BUTTON = ("panic-1", "siren-1")
 
+# Two brokers that are away, each for itself and both together.
+AWAY = Fit(special=2, seconds=300.0)
+
 BUGS = {
     "an acknowledgement before it came": Bug(
         "agent.uplink.pump",
@@ -131,6 +134,18 @@ BUGS = {
         "            from dataclasses import replace\n\n"
         "            self._outbox.done(replace(whole, last=whole.last + 1))\n",
         Fit({"kill": 4}, seconds=50.0),
+    ),
+    "a first broker that is taken again before it is steady": Bug(
+        "agent.uplink.route",
+        "            wait = self._failback_after * self._random.uniform(1.0, LONGER)\n",
+        "            wait = 0.0\n",
+        AWAY,
+    ),
+    "what was on its way forgotten on the way back to the first broker": Bug(
+        "agent.uplink.publisher",
+        "        self._outbox.rewind()  # makes history also of what came while there was no link\n",
+        "",
+        AWAY,
     ),
     "an alarm that stands left out of health": Bug(  # the events are what they ought to be
         "agent.health",

@@ -79,7 +79,7 @@ class City:
             names.append(name)
             one = Arrived(name, lane, head["boot"], head["boottime"] + fields.get("t", 0.0), fields, sent)
             known = self.records.setdefault(name, one)
-            if name in self.acked and head["stream"] != "ledger":
+            if sent >= self.acked.get(name, sent + 1) and head["stream"] != "ledger":
                 self.universe.fault(f"{name} was sent again although it had been acknowledged")
             if known is not one and not _same(known, one):
                 self.universe.fault(f"{name} came twice and says two things: {known.fields} and {fields}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agent.journal.ranges import Ranges
 from agent.receiver import Account
 from tests.simulation.alarms import alarms
+from tests.simulation.failover import failover
 from tests.simulation.losses import ROUNDED, Excuses, losses, true_time
 from tests.simulation.universe import SECOND
 
@@ -22,7 +23,7 @@ SETTLES = 0.02  # seconds after which a tip counts
 
 def judge(play: Play) -> list[str]:
     """Return everything that is wrong; an empty list is a good verdict."""
-    judges = (_never, _waiting, _dates, _order, _numbers, _partner, losses, alarms, _rain)
+    judges = (_never, _waiting, _dates, _order, _numbers, _partner, failover, losses, alarms, _rain)
     return [fault for one in judges for fault in one(play)]
 
 

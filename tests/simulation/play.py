@@ -14,6 +14,7 @@ from tests.simulation.broker import SimulatedBroker
 from tests.simulation.city import City, standing
 from tests.simulation.clock import STARTING, SimulatedClock
 from tests.simulation.disk import SimulatedDisk
+from tests.simulation.failover import Pair
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.losses import Excuses
 from tests.simulation.ports import (
@@ -41,6 +42,8 @@ from tests.simulation.universe import SECOND, Dead, Universe
 from tests.simulation.world import Manager, SimulatedRandom, SimulatedWorld
 
 if TYPE_CHECKING:
+    from agent.config.model import Uplink
+    from agent.uplink.broker import Broker
     from tests.simulation.fit import Fit
     from tests.simulation.ports import Contact, Talker
 
@@ -91,6 +94,12 @@ class Play:
         # The second uplink's: a partner that is given a part. Most seeds have none.
         self.partner = (
             SimulatedBroker(universe, City(universe), name="partner") if len(self.config.uplinks) > 1 else None
+        )
+        # Of the city's uplink, in some seeds: the broker and another one, before the same city.
+        self.pair = (
+            Pair(self.broker, SimulatedBroker(universe, self.city, name="backup"))
+            if self.config.uplinks["city"].backup_url is not None
+            else None
         )
         self.card = WatchedDisk(self, "card")
         self.young = WatchedDisk(self, "young", volatile=True)
@@ -173,7 +182,7 @@ class Play:
             card=self.card,
             serial=SimulatedSerial(self.sockets, self.clock),
             pins=SimulatedGpio(self.contacts, self.clock),
-            brokers={"city": self.broker, **({"partner": self.partner} if self.partner is not None else {})},
+            way=self._way,
             manager=Manager(),
         )
         loop = SimulatedLoop(universe, self.clock, self._delays)
@@ -209,8 +218,15 @@ class Play:
         self._agent = Agent(self.config, world, version="1.0", config_problems=[])
         await self._agent.run(self._stop)
 
+    def _way(self, uplink: Uplink) -> Broker:
+        if self.partner is not None and uplink.id == "partner":
+            return self.partner
+        return self.broker if self.pair is None else self.pair.way(uplink, len(self.ends))
+
     def _leave(self) -> None:
         """What the process held is free."""
+        if self.pair is not None:
+            self.pair.leave()
         for broker in self.brokers():
             if broker.link is not None:
                 broker.link.hang_up()
@@ -316,6 +332,8 @@ class Play:
         if self.partner is not None:
             self.partner.down = None
             self.partner.drop()
+        if self.pair is not None:
+            self.pair.heal()
         self.stall = 0.0
         self._fatal = self.fatal_start = 0
         self.card.heal()

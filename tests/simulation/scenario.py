@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.config.load import load
 from agent.uplink.broker import LinkFault
+from tests.simulation.failover import brokers_away
 from tests.simulation.troubles import (
     KINDS,
     both_refuse,
@@ -125,6 +126,14 @@ def special(config: Config, universe: Universe, which: int | None) -> Config:
     chance = universe.chance("special")
     journal = config.journal
     match which:
+        case 2:
+            city = replace(
+                config.uplinks["city"],
+                backup_url="mqtt://backup:1883",
+                failover_after=chance.choice([5.0, 20.0, 60.0]),
+                failback_after=chance.choice([10.0, 30.0, 90.0]),
+            )
+            return replace(config, uplinks={"city": city})
         case 4:
             limit = chance.choice([12, 24, 48]) * 1024
             journal = replace(journal, limit=limit, young_limit=min(limit, journal.young_limit))
@@ -200,6 +209,8 @@ def special_troubles(universe: Universe, seconds: float, which: int | None) -> l
     match which:
         case 0:
             return [(begin + after, call) for after, call in crash_loop(chance)]
+        case 2:
+            return brokers_away(chance, seconds)
         case 4:
             return [
                 (begin, lambda play: away(play, broker=play.broker)),

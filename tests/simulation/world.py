@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from random import Random
 
     from agent.config.model import Uplink
     from agent.control import Verb
-    from tests.simulation.broker import SimulatedBroker
+    from agent.uplink.broker import Broker
     from tests.simulation.clock import SimulatedClock
     from tests.simulation.disk import SimulatedDisk
     from tests.simulation.ports import SimulatedGpio, SimulatedSerial
@@ -28,7 +28,7 @@ class SimulatedWorld:
     card: SimulatedDisk
     serial: SimulatedSerial
     pins: SimulatedGpio
-    brokers: Mapping[str, SimulatedBroker]
+    way: Callable[[Uplink], Broker]
     manager: Manager
     culprit: str = ""
     release: str = ""
@@ -42,9 +42,9 @@ class SimulatedWorld:
         """Return the pins."""
         return self.pins
 
-    def broker(self, uplink: Uplink) -> SimulatedBroker:
+    def broker(self, uplink: Uplink) -> Broker:
         """Return the broker of an uplink."""
-        return self.brokers[uplink.id]
+        return self.way(uplink)
 
     @asynccontextmanager
     async def control(self, verbs: Mapping[str, Verb]) -> AsyncIterator[None]:
