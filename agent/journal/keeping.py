@@ -70,7 +70,7 @@ class Keeping:
         Never in the midst of what is written as one.
         """
         young = self._young
-        return not self._depth and young.full and (young.begun or self._unkept_bytes >= self._limit // FILES)
+        return young.full and not self._depth and (young.begun or self._unkept_bytes >= self._limit // FILES)
 
     def write(self, kind: Kind, payload: bytes) -> None:
         """Write a frame at once, or with the others of the `with` that is open."""

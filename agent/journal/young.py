@@ -41,6 +41,7 @@ class Young:
         self._share = limit // FILES
         self._file: File | None = None
         self._written: list[_Written] = []
+        self.full = True  # whether a new file is due: this one has had its share, or there is none
         self.was_whole = False  # at start: no number was used of which nothing is known here
         self.damaged = 0  # bytes that could not be read at start
         self.unreadable: list[str] = []  # files that could not be, each with what the system said
@@ -79,7 +80,9 @@ class Young:
             message = "the young end was not begun"
             raise ValueError(message)
         self._file.append(data)
-        self._written[-1].size += len(data)
+        written = self._written[-1]
+        written.size += len(data)
+        self.full = written.size >= self._share
 
     def begin(self, snapshot: bytes) -> None:
         """Begin a new file with a whole snapshot."""
@@ -94,6 +97,7 @@ class Young:
             raise
         self._file = file
         self._written.append(_Written(number, len(data)))
+        self.full = len(data) >= self._share
 
     def vouch(self) -> None:
         """Tell the next start that all that was numbered is here."""
@@ -114,11 +118,6 @@ class Young:
     def is_gone(self) -> bool:
         """Whether somebody has removed the file that is being written: writing to it goes on without an error."""
         return self._files.is_gone(self._files.name(self.number))
-
-    @property
-    def full(self) -> bool:
-        """Whether a new file is due: this one has had its share, or there is none."""
-        return self._file is None or self._written[-1].size >= self._share
 
     @property
     def count(self) -> int:
@@ -152,3 +151,4 @@ class Young:
         if self._file is not None:
             self._file.close()
             self._file = None
+            self.full = True
