@@ -253,7 +253,7 @@ class Publisher:
                     continue
                 self._route.failed(error, held, self._now())
                 patience = 1.0 if self._budget is None else self._budget.patience
-                wait = min(self._backoff.failed(held) * patience, self._route.patience_left(self._now()))
+                wait = min(self._backoff.failed(held) * patience, self._route.longest_wait(self._now()))
                 hurried = min(self._hurry.failed(held) * patience, wait)
                 self._trouble = error
                 self._enter(State.WAITING)

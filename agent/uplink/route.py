@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from agent.uplink.broker import Broker, Link
 
 LONGER = 1.25  # at the most, by chance
+LAST_TRY = 1 / 3  # of the patience is left, at the most, when a broker is tried for the last time
 
 
 class Backup(NamedTuple):
@@ -95,6 +96,15 @@ class Route:
         if self._backup is None or self._trouble_since is None:
             return math.inf
         return max(0.0, self._trouble_since + self._patience - now)
+
+    def longest_wait(self, now: float) -> float:
+        """Return for how many seconds the broker in use need not be tried; infinity if there is no other.
+
+        Before it is left it is tried once more, late: a short absence is not to move anybody who waited too long to see
+        its end.
+        """
+        left = self.patience_left(now)
+        return left / 2 if left > LAST_TRY * self._failover_after else left
 
     def go_back(self) -> None:
         """Use the first broker again."""

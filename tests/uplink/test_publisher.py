@@ -332,7 +332,7 @@ async def test_an_alarm_that_is_raised_during_a_wait_ends_it():
     broker = MemoryBroker(down=LinkError(LinkFault.UNREACHABLE, "nobody listens"))
     outbox = MemoryOutbox()
     async with running(outbox, broker):
-        await asyncio.sleep(3)
+        await asyncio.sleep(5)
         before = len(broker.attempts)
         outbox.put(Lane.LIVE)
         await asyncio.sleep(0.1)

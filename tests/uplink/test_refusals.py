@@ -10,7 +10,7 @@ import pytest
 from agent.journal.pack import Lane
 from agent.uplink.broker import LinkFault, RefusedError
 from agent.uplink.mqtt import MqttBroker
-from agent.uplink.refusals import NOT_AUTHORIZED, QUOTA_EXCEEDED, SLOW_PACE, Pace
+from agent.uplink.refusals import NOT_AUTHORIZED, SLOW_PACE, Pace
 from tests.test_backoff import Highest
 from tests.uplink.outbox import MemoryOutbox, publisher, uplink
 from tests.uplink.scripted import ScriptedBroker, accept
@@ -53,9 +53,7 @@ def test_what_only_somebody_at_the_broker_can_mend_is_tried_slowly():
     assert pace.resume_at == 10.0 + SLOW_PACE
 
 
-@pytest.mark.parametrize(
-    "code", [QUOTA_EXCEEDED, 0x89, 0x93]
-)  # the last two end the connection of whoever cannot read them
+@pytest.mark.parametrize("code", [0x89, 0x93])  # which end the connection of whoever cannot read them
 async def test_over_the_wire_a_broker_that_has_enough_is_left_in_peace_and_nothing_is_lost(code: int):
     outbox = MemoryOutbox()
     for _ in range(40):
