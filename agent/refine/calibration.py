@@ -17,7 +17,7 @@ LARGEST = sys.float_info.max
 
 def is_number(value: Value | None) -> TypeGuard[float]:
     """Tell numbers from states, texts and nothing; to Python alone a bool is an int."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 class Calibration:
@@ -37,7 +37,7 @@ class Calibration:
         """
         if value is None:
             return None, reason or Reason.INVALID
-        if not is_number(value):
+        if isinstance(value, (bool, str)):
             return value, None
         if not -LARGEST <= value <= LARGEST:
             return None, Reason.INVALID

@@ -82,20 +82,21 @@ class Refiner:
         self._channels = {quantity: self._channel(quantity) for quantity in self._units}
         self._timed = [channel for channel in self._channels.values() if channel.timed]
         self._orphans = self._alarms.strangers(self._known())
+        # A frame has many measurements of one instant: what is the same for all of them is looked at once.
         self._ticked = -1  # until when the time has passed
+        self._heard = -1  # when the device was heard last
+        self._warms_up = False  # whether it was warming up then
         self.dirty = True  # whether `memory` has something new that is worth keeping
 
     def take(self, measurement: Measurement, at: int) -> Records:
         """Take a measurement that arrived at `at`; it becomes a reading or is withheld, never both."""
-        records = self.tick(at) if at != self._ticked else []  # a frame has many measurements
+        records = self.tick(at) if at != self._ticked else []
         instant = at - nanoseconds(measurement.age) if measurement.age else at
         channel = self._channels.get(measurement.quantity) or self._new_channel(measurement.quantity)
         if measurement.reason is None or measurement.reason not in UNHEARD:
-            if self._presence.heard(at):
-                self.dirty = True
-            if SILENCE in self._alarms.raised:
-                records += self._end_silence(at)
-            if self._presence.warming_up(at):
+            if at != self._heard:
+                records += self._hear(at)
+            if self._warms_up:
                 channel.thinning.gap(at)
                 self._withheld(measurement.quantity, WARMING_UP, instant)
                 return records
@@ -215,7 +216,11 @@ class Refiner:
             records.append((channel.stream, reading))
         return records
 
-    def _end_silence(self, at: int) -> Records:
+    def _hear(self, at: int) -> Records:
+        self.dirty |= self._presence.heard(at)
+        self._heard, self._warms_up = at, self._presence.warming_up(at)
+        if SILENCE not in self._alarms.raised:
+            return []
         for channel in self._channels.values():
             channel.thinning.gap(at)
         return self._events(SILENCE, stands=False, at=at)

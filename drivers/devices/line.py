@@ -101,7 +101,7 @@ def measure(quantity: str, unit: str, found: object) -> Measurement:
         found = float(found)
     if isinstance(found, float) and isfinite(found):
         return Measurement(quantity, found)
-    if isinstance(found, str | bool) and not unit:
+    if isinstance(found, (str, bool)) and not unit:
         return Measurement(quantity, found)
     raise MalformedError
 
