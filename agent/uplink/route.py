@@ -1,9 +1,9 @@
 """Which of an uplink's two brokers it uses: the first, and the second while the first is away.
 
 The one in use is left when it has held no connection for `failover_after`, not at the first loss. The first is taken
-again when it has held one for `failback_after`: while the second is in use, a connection that publishes nothing is kept
-to the first. Each wait is up to a quarter longer than it is set to, by chance: gateways that lost a broker together do
-not reach the next one together.
+again when it has held one for `failback_after`, or for `failover_after` where the second is lost: while the second is
+in use, a connection that publishes nothing is kept to the first. Each wait is up to a quarter longer than it is set to,
+by chance: gateways that lost a broker together do not reach the next one together.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Route:
 
     def trying(self, now: float) -> bool:
         """Choose the broker of the next connection; return whether it is another one than that of the last."""
-        changes = self.first_is_back or self.patience_left(now) <= 0  # or the second was lost as it was to be left
+        changes = self.first_is_back or self.patience_left(now) <= 0
         if changes:
             self.on_backup = not self.on_backup
             self.first_is_back = False
@@ -121,6 +121,10 @@ class Route:
         task = asyncio.create_task(self._watch(link, self._backup.probe))
         try:
             yield
+        except LinkError:  # nothing is left for the first any more: a good connection to that is enough
+            steady = self.steady_for(_now())
+            self.first_is_back = self.first_is_back or (steady is not None and steady >= self._failover_after)
+            raise
         finally:
             task.cancel()
             await asyncio.wait({task})

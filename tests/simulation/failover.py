@@ -218,7 +218,7 @@ def _runs(play: Play) -> Iterator[Run]:
 
 
 def _moves(play: Play, run: Run, uplink: Uplink) -> Iterator[str]:
-    """One is left when it held no connection for so long; the second also when the first has held one for so long."""
+    """One is left when it held no connection for so long; the second also when the first has held one."""
     since = None  # when trouble with the broker in use began, if it began
     for before, now in pairwise(run.visits):
         since = before.began if since is None else since
@@ -238,18 +238,17 @@ def _moves(play: Play, run: Run, uplink: Uplink) -> Iterator[str]:
 
 
 def _watched(run: Run, visit: Visit, uplink: Uplink) -> bool:
-    """Return whether a connection to the first was held for long enough before the second was left."""
+    """Return whether a connection to the first was held for long enough before the second was left, or lost."""
     if visit.opened is None or visit.ended is None:
         return False
-    return any(
-        one.left
-        and one.opened is not None
-        and one.ended is not None
-        and visit.opened <= one.opened
-        and one.ended <= visit.ended
-        and one.ended - one.opened >= uplink.failback_after * SECOND
-        for one in run.probes
-    )
+    for one in run.probes:
+        if one.opened is None or one.ended is None or not visit.opened <= one.opened <= one.ended <= visit.ended:
+            continue
+        held = (one.ended - one.opened) / SECOND
+        was_lost = one.ended == visit.ended and not visit.left
+        if (one.left and held >= uplink.failback_after) or (was_lost and held >= uplink.failover_after):
+            return True
+    return False
 
 
 def _turns(run: Run, uplink: Uplink) -> Iterator[str]:
