@@ -119,9 +119,12 @@ class Publishing:
             return outbox
         from agent.uplink.filtering import FilteredOutbox
 
-        name = f"left_out/{uplink.id}"
-        filtered = FilteredOutbox(outbox, selection, self._clock, keep=partial(self._journal.keep, name))
-        self._take_up(name, filtered.recall)
+        below = f"left_out/{uplink.id}/"
+        filtered = FilteredOutbox(
+            outbox, selection, self._clock, keep=lambda epoch, value: self._journal.keep(below + epoch, value)
+        )
+        for name in self._journal.kept_below(below):
+            self._take_up(name, partial(filtered.recall, name.removeprefix(below)))
         return filtered
 
     def _budget(self, uplink: Uplink) -> Budget | None:

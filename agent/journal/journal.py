@@ -192,6 +192,10 @@ class Journal:
         """Return what was kept under a name, or None."""
         return self._state.kept.get(key)
 
+    def kept_below(self, prefix: str) -> list[str]:
+        """Return the names that begin so and under which anything was kept."""
+        return [key for key, value in self._state.kept.items() if key.startswith(prefix) and value is not None]
+
     def together(self) -> AbstractContextManager[None]:
         """Write what is appended and kept inside as one: a crash leaves all of it or nothing."""
         return self._keeping

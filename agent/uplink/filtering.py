@@ -18,7 +18,7 @@ from agent.readings import Stream
 from agent.selection import covering, covers_alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from agent.journal.pack import Outbox, Pack
     from agent.seams import Clock
@@ -43,9 +43,13 @@ class FilteredOutbox:
         selection: Selection,
         clock: Clock,
         *,
-        keep: Callable[[list[Any]], None],
+        keep: Callable[[str, list[Any] | None], None],
     ) -> None:
-        """Take the whole outbox, and what keeps the numbers that were left out and are not yet said to be."""
+        """Take the whole outbox, and what keeps the numbers of an epoch that were left out and are not yet said to be.
+
+        Each epoch for itself: where the card could not be read at a start, what it had kept of earlier epochs comes to
+        light beside what was kept since.
+        """
         self._outbox = outbox
         self._selection = selection
         self._clock = clock
@@ -58,12 +62,12 @@ class FilteredOutbox:
         self._callbacks: list[Callable[[], None]] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def recall(self, kept: object) -> None:
+    def recall(self, epoch: str, kept: object) -> None:
         """Take up, before the first pack, what an earlier run had kept; raises ValueError, and takes nothing then."""
         recalled: dict[_Key, Ranges] = {}
         for row in kept if isinstance(kept, list) else [kept]:
             match row:
-                case [str(epoch), str(stream), list(ranges)] if all(map(_is_range, ranges)):
+                case [str(stream), list(ranges)] if all(map(_is_range, ranges)):
                     recalled[epoch, Stream(stream)] = Ranges(ranges)
                 case _:
                     raise ValueError(f"not numbers that were left out: {row!r:.50}")
@@ -99,7 +103,7 @@ class FilteredOutbox:
             self._outbox.done(origin)
         self._left_out[pack.epoch, pack.stream].remove(pack.first, pack.last)
         self._on_the_way[pack.epoch, pack.stream].remove(pack.first, pack.last)
-        self._remember()
+        self._remember({pack.epoch})
 
     def rewind(self) -> None:
         """The connection is gone: return again what was taken and not done."""
@@ -144,16 +148,20 @@ class FilteredOutbox:
             self._left_out[key].add(pack.first, pack.last)
             if pack.boot != self._clock.boot:
                 self._newest[key] = math.inf  # its epoch has ended with its boot: no pack will cover the last of it
-        self._remember()  # before the journal forgets them: what is neither kept nor there would be missing for ever
+        self._remember(
+            {pack.epoch for pack in packs}
+        )  # before the journal forgets them: what is neither kept nor there would be missing for ever
         for pack in packs:
             self._outbox.done(pack)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(COVER_EVERY, self._cover_now)
 
-    def _remember(self) -> None:
-        self._keep(
-            [[epoch, stream.value, list(ranges)] for (epoch, stream), ranges in self._left_out.items() if ranges]
-        )
+    def _remember(self, epochs: Iterable[str]) -> None:
+        for epoch in epochs:
+            kept = [
+                [key[1].value, list(ranges)] for key, ranges in self._left_out.items() if key[0] == epoch and ranges
+            ]
+            self._keep(epoch, kept or None)
 
     def _cover_now(self) -> None:
         self._timer = None

@@ -62,7 +62,9 @@ async def test_a_partner_that_is_dead_for_a_week_loses_what_is_beyond_its_quota_
         uplinks=("city", "partner"), quotas={"partner": QUOTA}, pack_size=100, pack_within=0.0, young_limit=64 * 1024
     )
     configured = uplink(id="partner", devices=("air-1",), alarms=False)
-    away = FilteredOutbox(journal.outbox("partner"), Selection(configured), bench.clock, keep=lambda _: None)
+    away = FilteredOutbox(
+        journal.outbox("partner"), Selection(configured), bench.clock, keep=lambda _epoch, _kept: None
+    )
     city, at_city, at_partner = journal.outbox("city"), Receiver(), Receiver()
     took: list[float] = []
     grown: list[int] = []
