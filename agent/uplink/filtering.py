@@ -58,6 +58,7 @@ class FilteredOutbox:
         self._origins: dict[_Identity, Pack] = {}  # of what was taken and is not the whole pack
         self._due: dict[Lane, deque[Pack]] = {lane: deque() for lane in Lane}
         self._on_the_way: defaultdict[_Key, Ranges] = defaultdict(Ranges)  # what was returned, or is due, covers these
+        self._alone: defaultdict[_Key, Ranges] = defaultdict(Ranges)  # what a message of its own shall cover, or has
         self._newest: defaultdict[_Key, float] = defaultdict(float)  # number that was returned
         self._callbacks: list[Callable[[], None]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -101,8 +102,8 @@ class FilteredOutbox:
         origin = self._origins.pop(_identity(pack), None)
         if origin is not None:
             self._outbox.done(origin)
-        self._left_out[pack.epoch, pack.stream].remove(pack.first, pack.last)
-        self._on_the_way[pack.epoch, pack.stream].remove(pack.first, pack.last)
+        for ranges in (self._left_out, self._on_the_way, self._alone):
+            ranges[pack.epoch, pack.stream].remove(pack.first, pack.last)
         self._remember({pack.epoch})
 
     def rewind(self) -> None:
@@ -113,6 +114,10 @@ class FilteredOutbox:
         self._take_back_due()
         if were_due:
             self._cover()
+        else:
+            for key, ranges in self._alone.items():
+                for first, last in list(ranges):
+                    self._cover_alone(key, first, last)
 
     def demote(self, pack: Pack) -> None:
         """Give back a live pack that has waited too long."""
@@ -188,6 +193,7 @@ class FilteredOutbox:
         now = self._clock.boottime()
         self._due[_LANES[stream]].append(covers_alone(stream, epoch, self._clock.boot, now, first, last))
         self._on_the_way[key].add(first, last)
+        self._alone[key].add(first, last)
 
     def _take_back_due(self) -> None:
         for lane in self._due.values():

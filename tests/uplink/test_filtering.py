@@ -260,6 +260,28 @@ def test_what_was_left_out_before_a_card_could_not_be_read_is_not_forgotten_over
     asyncio.run(play())
 
 
+def test_a_message_that_covers_what_an_earlier_run_left_out_goes_up_although_the_line_broke_before_it_did(folder):
+    async def play() -> None:
+        partner = Partner(folder, uplink(id="partner", devices=("level-1",)))
+        try:
+            partner.append(Stream.TELEMETRY, [Reading("air-1", "pm1", 0, 1.0)])
+            partner.journal.close_packs()
+            assert not partner.pump()
+            await happen(partner, "kill", [], None)
+            partner.append(Stream.TELEMETRY, [Reading("air-1", "pm1", 0, 2.0)])
+            partner.journal.close_packs()
+            assert partner.outbox.next(Lane.LIVE) is None
+            partner.outbox.rewind()
+            partner.pump()
+            (account,) = partner.receiver.accounts.values()
+            assert list(account.left_out) == [(1, 1)]
+        finally:
+            partner.bench.let_go()
+            await asyncio.get_running_loop().shutdown_default_executor()
+
+    asyncio.run(play())
+
+
 def prove(partner: Partner) -> None:
     """Hold what the partner got against all there was."""
     accounts = {(series.epoch, series.stream): account for series, account in partner.receiver.accounts.items()}
