@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.interop.servers import Server
+    from tests.interop.servers import Papers, Server
 
 
 @pytest.fixture
@@ -19,10 +19,10 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start servers that end with the test."""
     with ExitStack() as stack:
 
-        def start(kind: type[Server], *, limit: int | None = None) -> Server:
+        def start(kind: type[Server], *, limit: int | None = None, papers: Papers | None = None) -> Server:
             if missing := kind.missing():
                 pytest.skip(missing)
-            server = kind(tmp_path / "server", limit=limit)
+            server = kind(tmp_path / "server", limit=limit, papers=papers)
             stack.callback(server.stop)
             server.start()
             return server

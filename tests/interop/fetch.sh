@@ -19,7 +19,6 @@ for package in "$downloads"/*.deb; do dpkg -x "$package" "$folder/debian"; done
 
 if command -v npm >/dev/null; then
     npm install --silent --no-audit --no-fund --prefix "$folder/npm" aedes@1.2.0 ws@8.23.0
-    cp tests/interop/aedes.mjs "$folder/npm/" # node looks for packages beside the script
 else
     printf 'roadside: no npm here: aedes is left out\n' >&2
 fi

@@ -19,7 +19,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from tests.brokers import free_port
 
@@ -39,6 +39,14 @@ BANNER = "Doc guides:"  # of RabbitMQ, at each start
 LIMIT = 4096  # bytes: of a message, where a server can be told
 
 
+class Papers(NamedTuple):
+    """Files with which a server shows who it is, and knows its clients."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+
 class Server(ABC):
     """A server at one port for MQTT and, where it has that, one for WebSocket."""
 
@@ -48,11 +56,12 @@ class Server(ABC):
     path = ""  # of the WebSocket
     stops_with = signal.SIGTERM
 
-    def __init__(self, folder: Path, *, limit: int | None = None) -> None:
-        """Take a folder for all that it writes, and the most bytes of a message."""
+    def __init__(self, folder: Path, *, limit: int | None = None, papers: Papers | None = None) -> None:
+        """Take a folder for all that it writes, the most bytes of a message, and what makes the port for MQTT TLS."""
         self.port, self.web_port = free_port(), free_port()
         self._folder = folder
         self._limit = limit
+        self._papers = papers
         self._processes: list[subprocess.Popen[bytes]] = []
         folder.mkdir()
 
@@ -124,6 +133,7 @@ class Mosquitto(Server):
         rules.write_text(f"topic readwrite #\ntopic deny {FORBIDDEN}\n{self.rule}\n")
         lines = [
             f"listener {self.port} 127.0.0.1",
+            *self._encrypted(),
             f"listener {self.web_port} 127.0.0.1",
             "protocol websockets",
             f"user {getpass.getuser()}",
@@ -138,6 +148,12 @@ class Mosquitto(Server):
         program = _mosquitto()
         assert program is not None
         return [([program, "-c", self._folder / "conf"], {})]
+
+    def _encrypted(self) -> list[str]:
+        if self._papers is None:
+            return []
+        files = [f"cafile {self._papers.authority}", f"certfile {self._papers.certificate}"]
+        return [*files, f"keyfile {self._papers.key}", "require_certificate true"]
 
     limiting = "message_size_limit"
     rule = ""
@@ -164,8 +180,8 @@ class Iotcore(Server):
     def missing(cls) -> str:
         return "" if importlib.util.find_spec("iotcore") else "iotcore has no wheel here"
 
-    def __init__(self, folder: Path, *, limit: int | None = None) -> None:
-        super().__init__(folder, limit=limit)
+    def __init__(self, folder: Path, *, limit: int | None = None, papers: Papers | None = None) -> None:
+        super().__init__(folder, limit=limit, papers=papers)
         self.old_port = free_port()
 
     def url(self, protocol: str) -> str:
@@ -183,6 +199,9 @@ class Iotcore(Server):
             ]
             lines += [f"[{section}.connections]", "connection_timeout_ms = 60000", "max_inflight_count = 100"]
             lines += [f"max_payload_size = {self._limit or 1_000_000}"]
+        if self._papers is not None:
+            lines += ["[v5.1.tls]", f'capath = "{self._papers.authority}"']
+            lines += [f'certpath = "{self._papers.certificate}"', f'keypath = "{self._papers.key}"']
         settings = self._folder / "conf.toml"
         settings.write_text("\n".join(lines) + "\n")
         return [([sys.executable, "-c", RUN_IOTCORE, settings], {})]
@@ -204,11 +223,17 @@ class Nats(Server):
             f'jetstream {{ store_dir: "{self._folder}/store" }}\n'
             f"accounts {{ city {{ jetstream: enabled, users: [{{ user: gateway, password: secret, "
             f'permissions: {{ publish: {{ deny: ["{subject}"] }} }} }}] }} }}\n'
-            f'mqtt {{ listen: "127.0.0.1:{self.port}" }}\n'
+            f'mqtt {{ listen: "127.0.0.1:{self.port}"{self._encrypted()} }}\n'
             f'websocket {{ listen: "127.0.0.1:{self.web_port}", no_tls: true }}\n'
             + (f"max_payload: {self._limit}\n" if self._limit else "")
         )
         return [([FETCHED / "debian/usr/sbin/nats-server", "-c", self._folder / "conf"], {})]
+
+    def _encrypted(self) -> str:
+        if self._papers is None:
+            return ""
+        authority, certificate, key = self._papers
+        return f', tls {{ ca_file: "{authority}", cert_file: "{certificate}", key_file: "{key}", verify: true }}'
 
 
 class RabbitMq(Server):
@@ -221,8 +246,8 @@ class RabbitMq(Server):
     def missing(cls) -> str:
         return "" if (FETCHED / "debian/usr/sbin/rabbitmq-server").exists() else "rabbitmq-server: see make interop"
 
-    def __init__(self, folder: Path, *, limit: int | None = None) -> None:
-        super().__init__(folder, limit=limit)
+    def __init__(self, folder: Path, *, limit: int | None = None, papers: Papers | None = None) -> None:
+        super().__init__(folder, limit=limit, papers=papers)
         self._names, self._nodes, self._amqp = free_port(), free_port(), free_port()
 
     def commands(self) -> list[tuple[list[str | Path], dict[str, str]]]:
@@ -232,7 +257,7 @@ class RabbitMq(Server):
         (self._folder / "enabled_plugins").write_text("[rabbitmq_mqtt,rabbitmq_web_mqtt].\n")
         (self._folder / "definitions.json").write_text(json.dumps(_definitions()))
         (self._folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{self._amqp}\nmqtt.listeners.tcp.1 = 127.0.0.1:{self.port}\n"
+            f"listeners.tcp.1 = 127.0.0.1:{self._amqp}\n{self._listener()}"
             f"web_mqtt.tcp.ip = 127.0.0.1\nweb_mqtt.tcp.port = {self.web_port}\n"
             f"load_definitions = {self._folder}/definitions.json\n"
         )
@@ -262,6 +287,16 @@ class RabbitMq(Server):
             assert time.monotonic() < deadline, log
             time.sleep(0.05)
 
+    def _listener(self) -> str:
+        if self._papers is None:
+            return f"mqtt.listeners.tcp.1 = 127.0.0.1:{self.port}\n"
+        authority, certificate, key = self._papers
+        return (
+            f"mqtt.listeners.tcp = none\nmqtt.listeners.ssl.1 = 127.0.0.1:{self.port}\n"
+            f"ssl_options.cacertfile = {authority}\nssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n"
+            "ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n"
+        )
+
     def _write_erl(self, erlang: Path) -> None:
         """Have an `erl` that knows where it has been unpacked: Debian's own knows one place."""
         erl = self._folder / "bin/erl"
@@ -280,11 +315,14 @@ class Aedes(Server):
 
     @classmethod
     def missing(cls) -> str:
-        return "" if (FETCHED / "npm/aedes.mjs").exists() else "aedes: see make interop"
+        return "" if (FETCHED / "npm/node_modules/aedes").exists() else "aedes: see make interop"
 
     def commands(self) -> list[tuple[list[str | Path], dict[str, str]]]:
         ports = [str(self.port), str(self.web_port)]
-        return [(["node", FETCHED / "npm/aedes.mjs", *ports, FORBIDDEN], {})]
+        script = shutil.copy(
+            Path(__file__).with_name("aedes.mjs"), FETCHED / "npm"
+        )  # node looks for packages beside it
+        return [(["node", script, *ports, FORBIDDEN, *(self._papers or ())], {})]
 
 
 def _mosquitto() -> str | None:

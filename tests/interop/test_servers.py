@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
 import pytest
 
 from agent.uplink.broker import LinkError, LinkFault, RefusedError, Will
+from agent.uplink.credentials import Files
 from agent.uplink.mqtt import MqttBroker
 from tests.interop.receiver import TOPICS, client
 from tests.interop.servers import (
@@ -23,15 +24,18 @@ from tests.interop.servers import (
     MosquittoThatSays,
     MosquittoWithPattern,
     Nats,
+    Papers,
     RabbitMq,
     Server,
 )
+from tests.uplink.authority import Authority
 from tests.uplink.outbox import publisher, uplink
 from tests.uplink.test_sizes import Outbox, backlog, encode, numbers
 from tests.uplink.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from agent.uplink.broker import Link
     from agent.uplink.publisher import Publisher
@@ -53,9 +57,11 @@ EACH_PROTOCOL = pytest.mark.parametrize(
 
 
 @asynccontextmanager
-async def running(outbox: Outbox, url: str, protocol: str, **settings: Any) -> AsyncIterator[Publisher]:
+async def running(
+    outbox: Outbox, url: str, protocol: str, files: Files | None = None, **settings: Any
+) -> AsyncIterator[Publisher]:
     configured = uplink(url, protocol=protocol, **({"ack_within": 20.0} | settings))
-    made = publisher(configured, outbox, MqttBroker(configured), encode)
+    made = publisher(configured, outbox, MqttBroker(configured, files=files), encode)
     task = asyncio.create_task(made.run())
     try:
         yield made
@@ -202,6 +208,24 @@ async def test_over_websocket(serve: Callable[..., Server], kind: type[Server]):
     protocol = "3.1.1" if kind is Iotcore else server.protocols[0]
     async with running(outbox, server.web_url, protocol):
         await until(lambda: len(outbox.finished) == 20, within=WITHIN)
+
+
+@SERVERS
+async def test_over_tls_with_certificates_of_both_sides(
+    serve: Callable[..., Server], kind: type[Server], tmp_path: Path
+):
+    authority = Authority(tmp_path / "authority")
+    server, gateway = serve(kind, papers=Papers(authority.certificate, *authority.broker())), authority.gateway()
+    url, protocol = f"mqtts://localhost:{server.port}", server.protocols[0]
+    outbox = Outbox(*backlog(20))
+    async with running(outbox, url, protocol, Files(authority=authority.certificate, **gateway._asdict())) as way:
+        await until(lambda: len(outbox.finished) == 20, within=WITHIN)
+        assert set(way.certificates) == {"gateway", "broker"}
+    nobody = MqttBroker(uplink(url, protocol=protocol), files=Files(authority=authority.certificate))
+    # iotcore lets in whoever shows no certificate
+    with nullcontext() if kind is Iotcore else pytest.raises(LinkError, match="refuses our certificate"):
+        async with nobody.connect(WILL):
+            pass
 
 
 # --- refusals
