@@ -59,7 +59,7 @@ UPLINK_ADVICE = {
     "taken_over": N_("another client uses the same client_id; each gateway needs its own"),
     "closed": N_("the broker closed the connection"),
     "unacked": N_("the broker does not acknowledge what is sent"),
-    "refused_publish": N_("the broker refuses what is sent; check its access rules"),
+    "refused_publish": N_("the broker refuses what is sent; check its access rules and quotas"),
 }
 
 CERTIFICATES = {
