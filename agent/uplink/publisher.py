@@ -206,7 +206,8 @@ class Publisher:
             fault, message = self._trouble.fault, str(self._trouble)
         elif refusal is not None:
             fault = LinkFault.REFUSED_PUBLISH
-            message = _("the broker refuses what is published: {why}; check its access rules and quotas").format(why=refusal)
+            message = _("the broker refuses what is published: {why}; check its access rules and quotas")
+            message = message.format(why=refusal)
         elif set_aside:
             fault = LinkFault.REFUSED_PUBLISH
             message = _("{count} messages are too large for the broker, or of a form that it refuses; raise its limits")
