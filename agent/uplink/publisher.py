@@ -7,7 +7,6 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.backoff import OF_MANY, Backoff
@@ -235,6 +234,8 @@ class Publisher:
 
     def link(self) -> LinkCounts:
         """Return how well the broker is reached."""
+        from statistics import median  # only here: few gateways ask, and it is a hundredth of every start
+
         tally = self._tally
         return LinkCounts(
             online=self.online,
