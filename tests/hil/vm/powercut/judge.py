@@ -140,7 +140,7 @@ def _frames(seen: Seen, verdict: Verdict) -> None:
             lost.append(at)
         elif len(readings) > 1:
             verdict.doubled += 1
-        elif readings[0].utc is None or abs(readings[0].utc - at) > PAIRED_WITHIN + readings[0].uncertainty:
+        elif not _dated_right(readings[0], at, verdict.lag):
             verdict.misdated += 1
     verdict.lost_frames = len(lost)
     verdict.window = max((seen.cut_at - at for at in lost), default=0.0)
@@ -152,10 +152,32 @@ def _frames(seen: Seen, verdict: Verdict) -> None:
         verdict.faults.append(f"{verdict.misdated} readings have a wrong time")
 
 
+def _dated_right(reading: Received, said: float, lag: float) -> bool:
+    """Tell whether a reading's time is right: by as much as the machine may have stood still it hears a frame later."""
+    return reading.utc is not None and abs(reading.utc - said) <= PAIRED_WITHIN + lag + reading.uncertainty
+
+
 def _presses(seen: Seen, verdict: Verdict) -> None:
     raised = [one.utc for one in seen.alarms if one.device == "panic-1" and one.raised and one.utc is not None]
-    lost = [at for at in seen.presses if not any(abs(at - one) <= PAIRED_WITHIN for one in raised)]
+    lost = unpaired(seen.presses, raised, PAIRED_WITHIN + verdict.lag)
     verdict.lost_presses = len(lost)
     verdict.alarm_window = max((seen.cut_at - at for at in lost), default=0.0)
     if verdict.alarm_window > ALARM_ON_ITS_WAY + verdict.lag:
         verdict.faults.append(f"an alarm was lost whose button was pressed {verdict.alarm_window:.1f} s before the cut")
+
+
+def unpaired(presses: Iterable[float], alarms: Iterable[float], within: float) -> list[float]:
+    """Return the presses that are left when each alarm answers one of them, the oldest of what may be left.
+
+    Both are in order, and pairs may be no further apart than `within` seconds: pairing from the last one backwards
+    then leaves as few as can be.
+    """
+    left, free = [], sorted(alarms)
+    for press in sorted(presses, reverse=True):
+        while free and free[-1] > press + within:
+            free.pop()
+        if free and free[-1] >= press - within:
+            free.pop()
+        else:
+            left.append(press)
+    return left

@@ -20,8 +20,8 @@ svg text { font: 11px system-ui, sans-serif } table { border-collapse: collapse;
 td, th { padding: .1em .8em .1em 0; text-align: right; font-variant-numeric: tabular-nums } .fault { color: #c22 }
 """
 COLUMNS = (
-    "number", "link", "spoilt_after", "loaded_for", "commits", "promised", "frames", "lost_frames", "window", "lag",
-    "presses", "lost_presses", "alarm_window", "booted_in",
+    "number", "life", "link", "spoilt_after", "loaded_for", "commits", "promised", "frames", "lost_frames", "window",
+    "lag", "presses", "lost_presses", "alarm_window", "booted_in",
 )  # fmt: skip
 
 
