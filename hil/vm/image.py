@@ -28,16 +28,26 @@ MACHINE_ID = "0123456789abcdef0123456789abcdef"  # with one, the first boot is l
 AT = {  # where in the machine each file of `guest` goes
     "helper.py": "usr/local/lib/hil/helper.py",
     "cpuinfo": "usr/local/lib/hil/cpuinfo",
+    "card.sh": "usr/local/lib/hil/card.sh",
+    "chip.sh": "usr/local/lib/hil/chip.sh",
+    "hil-card.service": "etc/systemd/system/hil-card.service",
+    "hil-chip.service": "etc/systemd/system/hil-chip.service",
     "hil-helper.service": "etc/systemd/system/hil-helper.service",
     "pi.conf": "etc/systemd/system/roadside.service.d/pi.conf",
     "host.network": "etc/systemd/network/host.network",
+    "trigger.conf": "etc/systemd/system/systemd-udev-trigger.service.d/hil.conf",
     "60-hil.rules": "etc/udev/rules.d/60-hil.rules",
 }
+SERVICES = ("hil-card.service", "hil-chip.service", "hil-helper.service", "systemd-networkd.service")
 IDLE = (  # what a machine of a rig has no use for: each costs a second of its boot
     "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service",
     "fstrim.timer", "getty@tty1.service", "serial-getty@ttyS0.service", "systemd-logind.service",
     "modprobe@drm.service", "modprobe@efi_pstore.service", "modprobe@fuse.service", "modprobe@loop.service",
-    "modprobe@dm_mod.service",
+    "modprobe@dm_mod.service", "dev-hugepages.mount", "dev-mqueue.mount", "sys-kernel-tracing.mount",
+    "systemd-network-generator.service", "systemd-pstore.service", "systemd-random-seed.service",
+    "systemd-remount-fs.service", "systemd-sysusers.service", "systemd-update-utmp.service",
+    "systemd-update-utmp-runlevel.service", "systemd-user-sessions.service", "kmod-static-nodes.service",
+    "remote-fs.target",
 )  # fmt: skip
 
 
@@ -67,9 +77,8 @@ def image(prepare: Callable[[Path], None], recipe: str, cache: Path = CACHE) -> 
     `prepare` gets the root folder at the end; `recipe` is any text that changes when what `prepare` does changes.
     """
     kernel = kernels.kernel(cache)
-    files = [GUEST / name for name in sorted(AT)]
-    parts = [recipe, str(kernel.tree), *PACKAGES, LGPIO, SIZE, str(sorted(AT.items())), *IDLE]
-    found = sha256("\n".join(parts).encode() + b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    files = [Path(__file__), *(GUEST / name for name in sorted(AT))]
+    found = sha256(f"{recipe}\n{kernel.tree}".encode() + b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
     disk = cache / f"disk-{found}.img"
     if not disk.exists():
         archive = debian.bare(PACKAGES, cache)
@@ -111,8 +120,12 @@ def _lay_out(root: Path, kernel: kernels.Kernel) -> None:
     _run(
         sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", f"--target={site}", LGPIO
     )
-    install.run_in(root, "systemctl", "enable", "--quiet", "hil-helper.service", "systemd-networkd.service")
+    install.run_in(root, "systemctl", "enable", "--quiet", *SERVICES)
     install.run_in(root, "systemctl", "mask", "--quiet", *IDLE)
+    off = root / "etc/systemd/system-generators"  # they make units of what a fuller machine has: each is a process
+    off.mkdir(parents=True, exist_ok=True)
+    for generator in (root / "usr/lib/systemd/system-generators").iterdir():
+        (off / generator.name).symlink_to("/dev/null")
 
 
 def _forget_old(cache: Path) -> None:

@@ -36,10 +36,14 @@ BOOTS_WITHIN = 600.0  # seconds; some 15 to 30 on an idle machine
 ANSWERS_WITHIN = 20.0
 OPENED_EVERY = 0.5  # seconds between looks at who has an adapter open
 LOOKED_AT_EVERY = 0.1
+FIRST_SLOT = 16  # on the PCI bus, of the further disks: behind the disk that it boots from, which has to be the first
 # One virtual processor whose time is that of its instructions: pulses at 1 kHz come as they were made. Several at
 # once are quicker, and now and then one of them stands still for longer than a pulse.
 EXACT = ("-accel", "tcg,thread=single", "-icount", "shift=1,sleep=on", "-smp", "1")
 QUICK = ("-accel", "tcg,thread=multi", "-smp", "2")
+# Fewer levels of page tables, and no detours around faults that an emulated processor does not have.
+PROCESSOR = "max,la57=off"
+KERNEL_ARGUMENTS = "root=/dev/vda rw console=ttyS0 quiet mitigations=off nokaslr tsc=reliable"
 
 
 class MachineError(Exception):
@@ -61,7 +65,8 @@ class Machine:
 
     `files` are put in place at each boot, by their path in the machine, before any service starts; `adapters` are the
     serial numbers of its USB-serial adapters; `since` is where its clock begins, for example `1970-01-01`. `disk` is
-    a qcow2 file of its own, made if it is not there, and kept.
+    a qcow2 file of its own, made if it is not there, and kept. `cards` are raw files, by the serial numbers of the
+    further disks that they are: hil.vm.card.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class Machine:
         since: str | None = None,
         exact: bool = True,
         disk: Path | None = None,
+        cards: Mapping[str, Path] | None = None,
     ) -> None:
         # A unix socket's path has room for 107 bytes: a test's own folders are too long.
         self.folder = Path(tempfile.mkdtemp(prefix="vm-"))
@@ -80,6 +86,7 @@ class Machine:
         self.files = dict(files or {})
         self.since = since
         self.overlay = disk or self.folder / "disk.qcow2"
+        self.cards = dict(cards or {})
         self.boots = 0
         self._image = image
         self._exact = exact
@@ -168,11 +175,14 @@ class Machine:
         return made
 
     def _command(self) -> list[str]:
-        command = [QEMU, *(EXACT if self._exact else QUICK), "-cpu", "max", "-M", "q35", "-m", str(MEMORY)]
+        command = [QEMU, *(EXACT if self._exact else QUICK), "-cpu", PROCESSOR, "-M", "q35", "-m", str(MEMORY)]
         command += ["-display", "none", "-monitor", "none", "-no-reboot", "-nodefaults"]
         command += ["-kernel", str(self._image.kernel), "-initrd", str(self._image.initrd)]
-        command += ["-append", "root=/dev/vda rw console=ttyS0 quiet"]
+        command += ["-append", KERNEL_ARGUMENTS]
         command += ["-drive", f"file={self.overlay},if=virtio,format=qcow2,cache=writeback"]
+        for slot, (serial, path) in enumerate(self.cards.items(), FIRST_SLOT):
+            command += ["-drive", f"file={path},if=none,id={serial},format=raw,cache=writeback"]
+            command += ["-device", f"virtio-blk-pci,drive={serial},serial={serial},addr={slot:#x}"]
         command += ["-serial", f"file:{self.folder}/console-{self.boots}.log"]
         command += ["-qmp", f"unix:{self.folder}/qmp,server=on,wait=off", "-device", "virtio-serial-pci"]
         command += ["-chardev", f"socket,id=helper,path={self.folder}/helper,server=on,wait=off"]

@@ -1,7 +1,7 @@
 """The rig's hand inside the virtual machine: does what the host asks for, one JSON object a line.
 
-It runs on Debian's own Python as root, and talks through a virtio serial port, so that it needs no network. When it
-says that it is ready, there is a chip of GPIO lines like a Raspberry Pi's, of which the host is the other end.
+It runs on Debian's own Python as root, and talks through a virtio serial port, so that it needs no network. The GPIO
+lines whose other end it holds are made by chip.sh before it starts.
 
 A request is `{"id": 1, "do": "pull", "line": 17, "up": true}`; the answer has the same id and either `ok` or `error`.
 """
@@ -17,29 +17,11 @@ from pathlib import Path
 from typing import Any
 
 PORT = "/dev/virtio-ports/hil"
-CHIP = Path("/sys/kernel/config/gpio-sim/pi")
-CHIP_LABEL = "pinctrl-bcm2711"  # of a Raspberry Pi 4
-CHIP_LINES, HEADER_LINES = 54, 28
 LINES = Path("/sys/devices/platform/gpio-sim.0/gpiochip0")
 # A row of debugfs: ` gpio-997 (GPIO27              |lg                  ) in  hi IRQ`
 CLAIM = re.compile(r"\(GPIO(?P<line>\d+) *\|[^)]*\) (?P<way>in|out)\b")
 SHORTEST = 0.6  # of a pulse's length
 PULLS = {True: b"pull-up", False: b"pull-down"}
-
-
-def make_chip() -> None:
-    """Make the chip of a Raspberry Pi 4."""
-    if CHIP.exists():
-        return
-    subprocess.run(["modprobe", "gpio-sim-hil"], check=True)
-    bank = CHIP / "bank0"
-    bank.mkdir(parents=True)
-    (bank / "num_lines").write_text(str(CHIP_LINES))
-    (bank / "label").write_text(CHIP_LABEL)
-    for line in range(HEADER_LINES):
-        (bank / f"line{line}").mkdir()
-        (bank / f"line{line}/name").write_text(f"GPIO{line}")
-    (CHIP / "live").write_text("1")
 
 
 def run(command: list[str], given: str | None = None, within: float = 60.0) -> dict[str, Any]:
@@ -144,10 +126,7 @@ class Host:
 
 
 def main() -> None:
-    """Make the chip, say to systemd that it is there, and serve the host."""
-    make_chip()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+    """Say that it is here, and serve the host."""
     host = Host(os.open(PORT, os.O_RDWR))
     host.tell({"id": 0, "ok": "here"})
     host.serve()
