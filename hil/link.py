@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 PIECE = 0.1  # seconds' worth of bytes that are passed on at a time when the link is slow
 READ_WITHIN = 0.05  # seconds
+TURNS_TO_ACCEPT = 5  # of asyncio's loop, from a readable listening socket to the connection's task, and one to spare
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER for no time: closing resets, as a line that breaks does
 
 
@@ -74,11 +75,19 @@ class Link:
         """Reset all connections and refuse new ones."""
         self.state = LinkState.CUT
         if self._server is not None:
+            await self._accept_nobody(self._server)
             self._server.close()
         await self._break()
         if self._server is not None:
             await self._server.wait_closed()
             self._server = None
+
+    async def _accept_nobody(self, server: asyncio.Server) -> None:
+        """Have who has just come among the connections: a server that closes while it accepts forgets its socket."""
+        for listening in server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(TURNS_TO_ACCEPT):
+            await asyncio.sleep(0)
 
     async def refuse(self) -> None:
         """Reset all connections, and reset new ones as soon as they are accepted."""

@@ -1,6 +1,7 @@
 """The link: up, cut, hung, and up again."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -97,3 +98,16 @@ async def test_a_hung_link_can_be_cut(link):
     with pytest.raises(ConnectionResetError):
         await talk.reader.read(1)
     await talk.end()
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_who_comes_while_the_link_is_cut_is_reset_like_the_rest(link, turns):
+    link.hang()
+    with socket.create_connection(("127.0.0.1", link.port)) as late:
+        for _ in range(turns):  # of the loop, each a step of its being accepted
+            await asyncio.sleep(0)
+        await link.cut()
+        assert link.connections == 0
+        late.settimeout(5)
+        with pytest.raises(ConnectionResetError):
+            late.recv(1)
