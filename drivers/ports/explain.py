@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import os
 import pwd
@@ -16,18 +17,24 @@ if TYPE_CHECKING:
 GROUP_MAY_USE = stat.S_IRGRP | stat.S_IWGRP
 
 
-def permission(device: Path) -> str:
-    """Say what keeps this user from a device file."""
+def permission(device: Path, number: int = 0) -> str:
+    """Say what keeps this user from a device file; `number` is the errno of the attempt.
+
+    EPERM is the answer of a control group that bars devices, whatever their mode; a mode's own is EACCES.
+    """
     user = _name(pwd.getpwuid, os.geteuid())
     try:
         status = device.stat()
     except OSError:
         return f"user {user} may not enter the folder it is in"
+    forbidden = f"user {user} has the permission, but a sandbox forbids it; see DeviceAllow= of the service"
+    if number == errno.EPERM:
+        return forbidden
     group = _name(grp.getgrgid, status.st_gid)
     if status.st_mode & GROUP_MAY_USE == GROUP_MAY_USE and status.st_gid not in (os.getegid(), *os.getgroups()):
         return f"it belongs to group {group}, and user {user} is not in that group; sudo usermod -aG {group} {user}"
     if os.access(device, os.R_OK | os.W_OK, effective_ids=True):
-        return f"user {user} has the permission, but a sandbox forbids it; see DeviceAllow= of the service"
+        return forbidden
     return f"its mode {stat.filemode(status.st_mode)} (group {group}) does not let user {user} in; a udev rule can"
 
 

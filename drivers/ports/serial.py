@@ -248,12 +248,13 @@ class _Opening:
 
 
 def _explain(path: str, real: Path, error: Exception) -> PortError:
-    fault = _FAULTS.get(getattr(error, "errno", None) or 0, PortFault.FAILED)
+    number = getattr(error, "errno", None) or 0
+    fault = _FAULTS.get(number, PortFault.FAILED)
     match fault:
         case PortFault.MISSING:
             detail = "there is no such device; is it plugged in?"
         case PortFault.NOT_PERMITTED:
-            detail = explain.permission(real)
+            detail = explain.permission(real, number)
         case PortFault.TAKEN:
             detail = f"{explain.holder(real)} has it open"
         case _:

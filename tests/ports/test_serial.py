@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import subprocess
 import sys
@@ -385,3 +386,12 @@ def test_ports_are_listed_once_each_by_their_most_lasting_name(tmp_path: Path) -
 
 def test_a_machine_without_serial_ports_has_none(tmp_path: Path) -> None:
     assert existing(tmp_path) == []
+
+
+async def test_a_line_that_a_sandbox_bars_is_told_as_such_whatever_its_mode(wire: Wire) -> None:
+    def barred(_path: Path, _line: SerialLine) -> serial.Serial:
+        raise serial.SerialException(errno.EPERM, "Operation not permitted")
+
+    await asyncio.to_thread(Path(wire.path).chmod, 0o000)
+    with pytest.raises(PortError, match="a sandbox forbids it; see DeviceAllow="):
+        await PosixSerialPorts(opener=barred).open(wire.path, SerialLine())

@@ -43,6 +43,16 @@ def test_gpio_and_serial_lines_are_the_only_devices():
     assert allowed == [f"char-{kind} rw" for kind in ("gpiochip", "ttyAMA", "ttyS", "ttyUSB", "ttyACM")]
 
 
+def test_a_kind_of_device_that_is_allowed_is_known_to_the_kernel_before_the_agent_starts():
+    built_in = {"gpiochip", "ttyAMA", "ttyS"}  # in Debian's kernels and in Raspberry Pi OS's
+    module_of = {"ttyUSB": "usbserial", "ttyACM": "cdc_acm"}
+    lines = UNIT.read_text().splitlines()
+    allowed = {line.partition("char-")[2].split()[0] for line in lines if line.startswith("DeviceAllow=")}
+    loaded = {f"modprobe@{module_of[kind]}.service" for kind in allowed - built_in}
+    for setting in ("Wants=", "After="):
+        assert loaded <= {unit for line in lines if line.startswith(setting) for unit in line.partition("=")[2].split()}
+
+
 @pytest.mark.parametrize("name", ["journald.conf", "watchdog.conf", "timesyncd.conf", "roadside-254.conf"])
 def test_a_setting_is_given_once_and_in_a_section(name):
     parser = configparser.ConfigParser(strict=True)

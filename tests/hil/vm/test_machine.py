@@ -61,25 +61,41 @@ async def test_pulses_at_a_kilohertz_are_counted_exactly_and_a_press_is_an_alarm
     await machine.until(sounds, "the siren sounds", 300.0)
 
 
-async def test_an_adapter_is_pulled_out_and_found_again_by_its_serial_number(gateway):
-    machine = await gateway(GAUGE, adapters=["GAUGE1"], exact=False)
-    adapter = machine.adapters["GAUGE1"]
+def speaker(machine, adapter):
+    """Return what has the gauge speak until what the agent says of itself meets a condition."""
     gauge = A02yyuw("level-1", adapter, random.Random(1), every=0.3)
-
-    def say():
-        gauge.speak()
-        return adapter.heard
 
     async def speaks_until(condition):
         async def said():
-            say()
+            gauge.speak()
             return condition(await machine.status())
 
         await machine.until(said, "the gauge is read", 300.0)
 
-    def is_in_state(state):
-        return lambda said: said.get("devices", {}).get("level-1", {}).get("state") == state
+    return speaks_until
 
+
+def is_in_state(state):
+    return lambda said: said.get("devices", {}).get("level-1", {}).get("state") == state
+
+
+async def test_the_first_adapter_of_all_is_plugged_in_while_the_agent_runs(gateway):
+    machine = await gateway(GAUGE, adapters=["GAUGE1"], exact=False)
+    adapter = machine.adapters["GAUGE1"]
+    await machine.runs()
+    await adapter.unplug()
+    await machine.helper.run("systemctl", "stop", "roadside")
+    await machine.helper.run("modprobe", "-r", "ftdi_sio", "usbserial")
+    await machine.helper.run("systemctl", "start", "roadside", within=300.0)
+    await machine.runs()
+    await adapter.plug()
+    await speaker(machine, adapter)(is_in_state("ok"))
+
+
+async def test_an_adapter_is_pulled_out_and_found_again_by_its_serial_number(gateway):
+    machine = await gateway(GAUGE, adapters=["GAUGE1"], exact=False)
+    adapter = machine.adapters["GAUGE1"]
+    speaks_until = speaker(machine, adapter)
     await speaks_until(is_in_state("ok"))
     await adapter.unplug()
     await machine.comes(is_in_state("unplugged"), "it says that the adapter is unplugged")
