@@ -3,11 +3,17 @@
 #   bootstrap.sh demo     a .venv that runs `roadside demo`
 #   bootstrap.sh test     the same, and what the tests and checks need (Debian's mosquitto, strace, and for root a container)
 #   bootstrap.sh vm       what the tests need, and what virtual machines are built of and run on (QEMU, a compiler)
+#   bootstrap.sh vm-arm64 the same, and what those with a Pi's processor are built of and run on
 #   bootstrap.sh fuzz     the same as for the demo, and atheris
 # Debian packages are installed through apt-get as root or with passwordless sudo; otherwise the one command to run is named.
 set -eu
 cd "$(dirname "$0")"
 purpose=${1:-demo}
+for_tests=false for_machines=false
+case $purpose in
+test) for_tests=true ;;
+vm | vm-arm64) for_tests=true for_machines=true ;;
+esac
 
 say() { printf 'roadside: %s\n' "$*" >&2; }
 
@@ -19,7 +25,7 @@ python3 -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' || {
 missing=
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 has_mosquitto() { command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ]; }
-if [ "$purpose" = test ] || [ "$purpose" = vm ]; then
+if $for_tests; then
     has_mosquitto || missing="$missing mosquitto"
     command -v strace >/dev/null || missing="$missing strace"
     command -v mcopy >/dev/null || missing="$missing mtools" # these judge the cards that are made
@@ -29,12 +35,18 @@ if [ "$purpose" = test ] || [ "$purpose" = vm ]; then
         command -v mmdebstrap >/dev/null || missing="$missing mmdebstrap"
         command -v systemd-nspawn >/dev/null || missing="$missing systemd-container"
     fi
-    if [ "$purpose" = vm ]; then
+    if $for_machines; then
         for needed in qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils modprobe:kmod make:make cc:gcc \
             strip:binutils xz:xz-utils mke2fs:e2fsprogs; do
             command -v "${needed%%:*}" >/dev/null || missing="$missing ${needed#*:}"
         done
         /sbin/ldconfig -p | grep -q 'libelf\.so\.1' || missing="$missing libelf1" # of the kernel's build tools
+    fi
+    if [ "$purpose" = vm-arm64 ]; then
+        for needed in qemu-system-aarch64:qemu-system-arm qemu-aarch64-static:qemu-user-static \
+            aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu arch-test:arch-test fdtput:device-tree-compiler; do
+            command -v "${needed%%:*}" >/dev/null || missing="$missing ${needed#*:}"
+        done
     fi
 elif [ "$(uname -m)" != x86_64 ] && python3 -c 'import sys; raise SystemExit(sys.version_info < (3, 13))'; then
     has_mosquitto || missing="$missing mosquitto" # the demo's own broker has no wheel here
@@ -57,7 +69,7 @@ if [ -n "$missing" ]; then
 fi
 
 extras=demo
-[ "$purpose" = test ] || [ "$purpose" = vm ] && extras=demo,test,check
+$for_tests && extras=demo,test,check
 [ "$purpose" = fuzz ] && extras=demo,test,fuzz
 stamp=.venv/installed-$purpose
 wanted=$(cat pyproject.toml constraints.txt bootstrap.sh | sha256sum; python3 --version)

@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from hil import foreign
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -32,24 +34,29 @@ def why_no_suite() -> str:
     return "" if version in SUITES else f"no Debian has Python {version[0]}.{version[1]}"
 
 
-def bare(packages: Sequence[str], cache: Path = CACHE) -> Path:
-    """Return the archive of a bare Debian with these packages, made if it is not there yet; raises DebianError."""
+def bare(packages: Sequence[str], cache: Path = CACHE, *, architecture: str = "") -> Path:
+    """Return the archive of a bare Debian with these packages, made if it is not there yet; raises DebianError.
+
+    It is for this machine, or for the `architecture` of Debian's that hil.foreign runs.
+    """
     suite = SUITES[sys.version_info[0], sys.version_info[1]]
     recipe = sha256("\n".join([suite, *packages]).encode()).hexdigest()[:12]
-    archive = cache / f"{suite}-{recipe}.tar"
+    archive = cache / f"{'-'.join(filter(None, (suite, architecture, recipe)))}.tar"
     cache.mkdir(parents=True, exist_ok=True)
     with locked(archive.with_suffix(".lock"), fcntl.LOCK_EX):  # who comes second finds it made
         if not archive.exists():
-            _make(archive, suite, packages)
+            _make(archive, suite, packages, architecture)
     return archive
 
 
-def _make(archive: Path, suite: str, packages: Sequence[str]) -> None:
+def _make(archive: Path, suite: str, packages: Sequence[str], architecture: str) -> None:
     part = archive.with_name(f"part-{os.getpid()}.tar")
-    command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}", suite, str(part)]
+    command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}"]
+    if architecture:
+        command = [*foreign.COMMAND, *command, f"--architectures={architecture}"]
     with TemporaryDirectory() as folder:
         sources = _sources(suite, Path(folder))
-        made = subprocess.run([*command, *sources], capture_output=True, text=True, check=False)
+        made = subprocess.run([*command, suite, str(part), *sources], capture_output=True, text=True, check=False)
     if made.returncode:
         part.unlink(missing_ok=True)
         raise DebianError(f"mmdebstrap: {made.stderr.strip()[-500:]}")
@@ -79,3 +86,11 @@ def _sources(suite: str, folder: Path) -> list[str]:
 def unpack(archive: Path, root: Path) -> None:
     """Lay out such an archive; device nodes are the kernel's business."""
     subprocess.run(["tar", "-xf", str(archive), "-C", str(root), "--exclude=./dev/*"], check=True)
+
+
+def said(*command: str | Path, folder: Path | None = None) -> str:
+    """Run a command and return what it printed; raises DebianError with what it complained of."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    if done.returncode:
+        raise DebianError(f"{' '.join(map(str, command))[:200]}: {done.stderr.strip()[-500:]}")
+    return done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -10,11 +11,15 @@ from importlib.metadata import PackageNotFoundError, distribution, distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hil import foreign
+from hil.debian import DebianError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROJECT = Path(__file__).parents[1]
 RELEASE = "opt/roadside/releases/test"
+GLIBC = range(17, 37)  # the minor versions that wheels are built for, up to that of Debian 12
 NEEDED = ("aiomqtt", "annotated-types", "click", "gpiozero", "pydantic", "pynmeagps", "pyserial", "rich", "tuf")
 COMMAND = f"""\
 #!/usr/bin/python3
@@ -25,17 +30,20 @@ sys.exit(main())
 """
 
 
-class InstallError(Exception):
+class InstallError(DebianError):
     """A step of the installation failed; the message is what it said."""
 
 
 def install(root: Path) -> None:
-    """Install this checkout below a Debian's root, with the packages of this environment; raises InstallError."""
+    """Install this checkout below a Debian's root, with the packages of this environment; raises InstallError.
+
+    Of what is not pure Python the same versions are fetched, if the root is another processor's.
+    """
     lib = root / RELEASE / "lib"
     lib.mkdir(parents=True)
     for package in ("agent", "drivers", "hil"):
         shutil.copytree(PROJECT / package, lib / package, ignore=shutil.ignore_patterns("__pycache__"))
-    copy_distributions(NEEDED, lib)
+    copy_distributions(NEEDED, lib, foreign.machine(root))
     command = root / RELEASE / "bin/roadside"
     command.parent.mkdir()
     command.write_text(COMMAND)
@@ -43,7 +51,7 @@ def install(root: Path) -> None:
     (root / "opt/roadside/current").symlink_to("releases/test")
     python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     run_in(root, python, "-m", "compileall", "-q", f"/{RELEASE}/lib")
-    _run([str(PROJECT / "systemd/install.sh"), "--root", str(root)])
+    _run([*foreign.prefix(root), str(PROJECT / "systemd/install.sh"), "--root", str(root)])
 
 
 def fingerprint() -> str:
@@ -59,7 +67,7 @@ def fingerprint() -> str:
 
 def run_in(root: Path, *command: str) -> None:
     """Run a command with this root; raises InstallError."""
-    _run(["chroot", str(root), *command])
+    _run([*foreign.prefix(root), "chroot", str(root), *command])
 
 
 def _run(command: Sequence[str]) -> None:
@@ -68,11 +76,19 @@ def _run(command: Sequence[str]) -> None:
         raise InstallError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
 
 
-def copy_distributions(names: Sequence[str], site: Path) -> None:
-    """Copy installed distributions, and all that they need, into another folder of packages."""
+def fetch(requirements: Sequence[str], site: Path, machine: str) -> None:
+    """Have pip put wheels for a machine, as uname(1) calls it, into a folder of packages; raises InstallError."""
+    wheels = ["--quiet", "--no-deps", "--only-binary=:all:"]
+    if machine != platform.machine():
+        wheels += [f"--platform=manylinux_2_{minor}_{machine}" for minor in GLIBC]
+    _run([sys.executable, "-m", "pip", "install", *wheels, f"--target={site}", *requirements])
+
+
+def copy_distributions(names: Sequence[str], site: Path, machine: str = platform.machine()) -> None:
+    """Copy installed distributions, and all that they need, into the folder of packages of a machine."""
     from packaging.requirements import Requirement
 
-    waiting, copied = list(names), set[str]()
+    waiting, copied, compiled = list(names), set[str](), list[str]()
     while waiting:
         name = waiting.pop()
         if name in copied:
@@ -83,10 +99,16 @@ def copy_distributions(names: Sequence[str], site: Path) -> None:
         except PackageNotFoundError:
             continue  # only needed elsewhere
         needed = map(Requirement, found.requires or ())
-        waiting += [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+        there = {"extra": "", "platform_machine": machine}
+        waiting += [one.name for one in needed if one.marker is None or one.marker.evaluate(there)]
+        if machine != platform.machine() and "Root-Is-Purelib: false" in (found.read_text("WHEEL") or ""):
+            compiled.append(f"{found.name}=={found.version}")
+            continue
         for file in found.files or ():
             source = Path(str(found.locate_file(file)))
             if ".." not in file.parts and source.is_file():
                 target = site / file
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)
+    if compiled:
+        fetch(compiled, site, machine)

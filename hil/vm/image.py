@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hil import debian, install
 from hil.debian import CACHE, DebianError
 from hil.vm import kernel as kernels
+from hil.vm.architecture import AMD64, Architecture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,7 @@ AT = {  # where in the machine each file of `guest` goes
     "trigger.conf": "etc/systemd/system/systemd-udev-trigger.service.d/hil.conf",
     "60-hil.rules": "etc/udev/rules.d/60-hil.rules",
 }
+STAND_INS = ("cpuinfo", "pi.conf")  # for what the device tree of a Pi says
 SERVICES = ("hil-card.service", "hil-chip.service", "hil-helper.service", "systemd-networkd.service")
 IDLE = (  # what a machine of a rig has no use for: each costs a second of its boot
     "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service",
@@ -47,7 +49,7 @@ IDLE = (  # what a machine of a rig has no use for: each costs a second of its b
     "systemd-network-generator.service", "systemd-pstore.service", "systemd-random-seed.service",
     "systemd-remount-fs.service", "systemd-sysusers.service", "systemd-update-utmp.service",
     "systemd-update-utmp-runlevel.service", "systemd-user-sessions.service", "kmod-static-nodes.service",
-    "remote-fs.target",
+    "remote-fs.target", "serial-getty@ttyAMA0.service",
 )  # fmt: skip
 
 
@@ -57,11 +59,12 @@ class Image(NamedTuple):
     kernel: Path
     initrd: Path
     disk: Path
+    architecture: Architecture = AMD64
 
 
-def why_not() -> str:
+def why_not(architecture: Architecture = AMD64) -> str:
     """Return why no image can be built on this machine; empty if one can."""
-    if reason := debian.why_no_suite() or kernels.why_not():
+    if reason := debian.why_no_suite() or kernels.why_not(architecture):
         return reason
     if debian.SUITES[sys.version_info[0], sys.version_info[1]] != "bookworm":
         return "gpio-sim has been built for the kernel of Debian 12 alone, whose Python is 3.11"
@@ -71,34 +74,36 @@ def why_not() -> str:
     return ""
 
 
-def image(prepare: Callable[[Path], None], recipe: str, cache: Path = CACHE) -> Image:
+def image(
+    prepare: Callable[[Path], None], recipe: str, cache: Path = CACHE, *, architecture: Architecture = AMD64
+) -> Image:
     """Return an image, built if it is not there yet; raises DebianError.
 
     `prepare` gets the root folder at the end; `recipe` is any text that changes when what `prepare` does changes.
     """
-    kernel = kernels.kernel(cache)
+    kernel = kernels.kernel(cache, architecture)
     files = [Path(__file__), *(GUEST / name for name in sorted(AT))]
     found = sha256(f"{recipe}\n{kernel.tree}".encode() + b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
     disk = cache / f"disk-{found}.img"
     if not disk.exists():
-        archive = debian.bare(PACKAGES, cache)
+        archive = debian.bare(PACKAGES, cache, architecture=architecture.debian if architecture.foreign else "")
         with tempfile.TemporaryDirectory(prefix="part-disk-", dir=cache) as work:
             root = Path(work) / "root"
             root.mkdir()
             debian.unpack(archive, root)
-            _lay_out(root, kernel)
+            _lay_out(root, kernel, architecture)
             prepare(root)
             part = Path(work) / "disk.img"
             _run("mke2fs", "-q", "-t", "ext4", "-d", str(root), str(part), SIZE)
             part.rename(disk)
         _forget_old(cache)
     disk.touch()
-    return Image(kernel.image, kernel.initrd, disk)
+    return Image(kernel.image, kernel.initrd, disk, architecture)
 
 
-def with_roadside(cache: Path = CACHE) -> Image:
+def with_roadside(cache: Path = CACHE, *, architecture: Architecture = AMD64) -> Image:
     """Return an image with this checkout installed as on a gateway; its configuration is given at boot."""
-    return image(install.install, install.fingerprint(), cache)
+    return image(install.install, install.fingerprint(), cache, architecture=architecture)
 
 
 def overlay(path: Path, base: Path) -> None:
@@ -107,9 +112,11 @@ def overlay(path: Path, base: Path) -> None:
     _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", kind, "-b", str(base.absolute()), str(path))
 
 
-def _lay_out(root: Path, kernel: kernels.Kernel) -> None:
+def _lay_out(root: Path, kernel: kernels.Kernel, architecture: Architecture) -> None:
     shutil.copytree(kernel.tree / "lib/modules", root / "usr/lib/modules", dirs_exist_ok=True)
     for name, place in AT.items():
+        if name in STAND_INS and architecture.revision:
+            continue
         target = root / place
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(GUEST / name, target)
@@ -117,9 +124,7 @@ def _lay_out(root: Path, kernel: kernels.Kernel) -> None:
     (root / "etc/hostname").write_text("gateway\n")
     (root / "etc/fstab").write_text("/dev/vda / ext4 rw,noatime 0 0\n")
     site = root / f"usr/local/lib/python{sys.version_info[0]}.{sys.version_info[1]}/dist-packages"
-    _run(
-        sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", f"--target={site}", LGPIO
-    )
+    install.fetch([LGPIO], site, architecture.machine)
     install.run_in(root, "systemctl", "enable", "--quiet", *SERVICES)
     install.run_in(root, "systemctl", "mask", "--quiet", *IDLE)
     off = root / "etc/systemd/system-generators"  # they make units of what a fuller machine has: each is a process

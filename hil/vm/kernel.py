@@ -9,19 +9,21 @@ from __future__ import annotations
 import lzma
 import platform
 import shutil
-import subprocess
 import tempfile
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hil.debian import CACHE, DebianError
+from hil.debian import CACHE, DebianError, said
 from hil.vm import newc
+from hil.vm.architecture import AMD64
+from hil.vm.packages import Packages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-ARCHITECTURES = {"x86_64": "amd64"}
+    from hil.vm.architecture import Architecture
+
 GPIO_SIM = "gpio-sim-hil"
 # What mounts the root, and qemu_fw_cfg: systemd looks for its credentials there before anything else runs.
 AT_BOOT = ("virtio_pci", "virtio_blk", "crc32c_generic", "ext4", "qemu_fw_cfg")
@@ -51,6 +53,7 @@ PATCH = (
     ("EXPORT_SYMBOL_GPL", "// EXPORT_SYMBOL_GPL"),
 )
 XZ = b"\xfd7zXZ\0"
+ARM64_IMAGE = (56, b"ARM\x64")  # where it says that it is one: the kernel's Documentation/arm64/booting.rst
 MAKEFILE = f"obj-m := {GPIO_SIM}.o\n{GPIO_SIM}-y := gpio-sim.o irq_sim.o\n"
 
 
@@ -63,54 +66,46 @@ class Kernel(NamedTuple):
     tree: Path
 
 
-def why_not() -> str:
+def why_not(architecture: Architecture = AMD64) -> str:
     """Return why no kernel can be prepared on this machine; empty if one can."""
-    if platform.machine() not in ARCHITECTURES:
+    if platform.machine() != AMD64.machine:
         return f"the virtual machine is built on x86-64 alone so far, and this is {platform.machine()}"
-    for command in ("apt-get", "dpkg-deb", "make", "cc", "depmod", "modprobe", "strip", "xz"):
+    for command in ("apt-get", "dpkg-deb", "make", "cc", "depmod", "modprobe", "xz", *architecture.builders):
         if shutil.which(command) is None:
             return f"{command} is not installed"
     return ""
 
 
-def kernel(cache: Path = CACHE) -> Kernel:
+def kernel(cache: Path = CACHE, architecture: Architecture = AMD64) -> Kernel:
     """Return the newest kernel that apt knows, prepared if it is not there yet; raises DebianError."""
-    release = _release()
-    package = f"linux-image-{release}"
-    version = _said("apt-cache", "show", "--no-all-versions", package).partition("\nVersion: ")[2].partition("\n")[0]
+    packages = Packages(architecture, cache)
+    release, version = packages.newest_kernel()
     parts = (version, *AT_BOOT, *LATER, INIT, *SOURCES, *map(str, PATCH), MAKEFILE, "vmlinux")
     recipe = sha256("\n".join(parts).encode()).hexdigest()[:12]
     folder = cache / f"kernel-{release}-{recipe}"
     if not folder.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="part-kernel-", dir=cache) as work:
-            made = _make(release, Path(work))
+            made = _make(release, architecture, packages, Path(work))
             made.rename(folder)
     return Kernel(release, folder / "vmlinux", folder / "initrd", folder / "tree")
 
 
-def _release() -> str:
-    depends = _said("apt-cache", "depends", f"linux-image-{ARCHITECTURES[platform.machine()]}")
-    for line in depends.splitlines():
-        if "Depends: linux-image-" in line:
-            return line.partition("linux-image-")[2].strip()
-    raise DebianError("apt knows no kernel of Debian's: apt-get update?")
-
-
-def _make(release: str, work: Path) -> Path:
+def _make(release: str, architecture: Architecture, packages: Packages, work: Path) -> Path:
     """Make a folder with all that a machine boots from."""
     series = ".".join(release.split(".")[:2])
     base = release.rpartition("-")[0]
     made, unpacked = work / "made", work / "unpacked"
     made.mkdir()
     unpacked.mkdir()
-    names = [f"linux-image-{release}", f"linux-headers-{release}", f"linux-headers-{base}-common"]
-    packages = _fetch([*names, f"linux-kbuild-{series}", f"linux-source-{series}", "busybox-static"], work)
-    for name, package in packages.items():
+    theirs = [f"linux-image-{release}", f"linux-headers-{release}", "busybox-static"]
+    ours = [f"linux-headers-{base}-common", f"linux-kbuild-{series}", f"linux-source-{series}"]
+    fetched = packages.fetch(theirs, ours, work / "packages")
+    for name, package in fetched.items():
         if not name.startswith("linux-source"):
-            _said("dpkg-deb", "-x", package, unpacked)
-    _build_gpio_sim(packages[f"linux-source-{series}"], unpacked, release, work / "module")
-    _said("depmod", "-b", unpacked, release)
+            said("dpkg-deb", "-x", package, unpacked)
+    _build_gpio_sim(fetched[f"linux-source-{series}"], unpacked, release, architecture, work / "module")
+    said("depmod", "-b", unpacked, release)
     _copy_modules(unpacked, release, (*AT_BOOT, *LATER), made / "tree")
     _write_initrd(made / "initrd", unpacked, release)
     (made / "vmlinux").write_bytes(_unpacked_kernel((unpacked / f"boot/vmlinuz-{release}").read_bytes()))
@@ -119,26 +114,22 @@ def _make(release: str, work: Path) -> Path:
 
 def _unpacked_kernel(image: bytes) -> bytes:
     """Return the kernel itself, which unpacks itself ten times as slowly where QEMU has no KVM."""
+    place, mark = ARM64_IMAGE
+    if image[place:].startswith(mark):
+        return image  # is not packed at all
     at = image.find(XZ)
     if at < 0:
         raise DebianError("the kernel's image is not compressed by xz: hil/vm/kernel.py has to learn how it is")
     return lzma.LZMADecompressor().decompress(image[at:])
 
 
-def _fetch(names: Sequence[str], work: Path) -> dict[str, Path]:
-    folder = work / "packages"
-    folder.mkdir()
-    _said("apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *names, folder=folder)
-    return {path.name.partition("_")[0]: path for path in folder.iterdir()}
-
-
-def _build_gpio_sim(source: Path, unpacked: Path, release: str, work: Path) -> None:
+def _build_gpio_sim(source: Path, unpacked: Path, release: str, architecture: Architecture, work: Path) -> None:
     """Build the module where the kernel's headers have been unpacked, and put it beside the kernel's own."""
     work.mkdir()
     listing = f"tar -xJf - -C {work} --strip-components=1 --wildcards " + " ".join(f"'*/{name}'" for name in SOURCES)
     series = source.name.partition("_")[0]
     tar = f"dpkg-deb --fsys-tarfile {source} | tar -xOf - ./usr/src/{series}.tar.xz | {listing}"
-    _said("sh", "-ec", tar)
+    said("sh", "-ec", tar)
     for name in SOURCES:
         text = (work / name).read_text(encoding="utf-8")
         for old, new in PATCH if name.endswith("irq_sim.c") else ():
@@ -148,17 +139,18 @@ def _build_gpio_sim(source: Path, unpacked: Path, release: str, work: Path) -> N
     headers = unpacked / f"usr/src/linux-headers-{release}"
     common = unpacked / f"usr/src/linux-headers-{release.rpartition('-')[0]}-common"
     (headers / "Makefile").write_text(f"include {common}/Makefile\n")  # as packaged it names the installed place
-    _said("make", "-s", "-C", headers, f"M={work}", "modules")
+    crossing = (f"ARCH={architecture.kbuild}", f"CROSS_COMPILE={architecture.tools}")
+    said("make", "-s", "-C", headers, f"M={work}", *crossing, "modules")
     target = unpacked / f"lib/modules/{release}/extra/{GPIO_SIM}.ko"
     target.parent.mkdir()
-    _said("strip", "--strip-debug", "-o", target, work / f"{GPIO_SIM}.ko")
+    said(f"{architecture.tools}strip", "--strip-debug", "-o", target, work / f"{GPIO_SIM}.ko")
 
 
 def _needed(tree: Path, release: str, modules: Iterable[str]) -> list[Path]:
     """Return the files of modules and of all that they depend on, in the order in which they load."""
     files = dict[Path, None]()
     for module in modules:
-        shown = _said("modprobe", "-d", tree, "-S", release, "--show-depends", "--ignore-install", module)
+        shown = said("modprobe", "-d", tree, "-S", release, "--show-depends", "--ignore-install", module)
         files |= dict.fromkeys(Path(line.split()[1]) for line in shown.splitlines() if line.startswith("insmod"))
     return list(files)
 
@@ -170,7 +162,7 @@ def _copy_modules(source: Path, release: str, modules: Iterable[str], target: Pa
         shutil.copy(file, copy)
     for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
         shutil.copy(source / f"lib/modules/{release}/{name}", target / f"lib/modules/{release}/{name}")
-    _said("depmod", "-b", target, release)
+    said("depmod", "-b", target, release)
 
 
 def _write_initrd(path: Path, tree: Path, release: str) -> None:
@@ -181,11 +173,3 @@ def _write_initrd(path: Path, tree: Path, release: str) -> None:
     entries += [newc.file(f"modules/{module.name}", module.read_bytes()) for module in modules]
     entries += [newc.file("modules/order", "\n".join(module.name for module in modules).encode())]
     path.write_bytes(newc.archive(entries))
-
-
-def _said(*command: str | Path, folder: Path | None = None) -> str:
-    """Run a command and return what it printed; raises DebianError with what it complained of."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
-    if done.returncode:
-        raise DebianError(f"{' '.join(map(str, command))[:200]}: {done.stderr.strip()[-500:]}")
-    return done.stdout

@@ -17,6 +17,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hil.vm import devicetree
+from hil.vm.architecture import AMD64
+from hil.vm.devicetree import DeviceTreeError
 from hil.vm.helper import Helper, HelperError
 from hil.vm.image import overlay
 from hil.vm.qmp import Qmp, QmpError
@@ -27,9 +30,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from hil.vm.architecture import Architecture
     from hil.vm.image import Image
 
-QEMU = "qemu-system-x86_64"
 HOST = "10.0.2.2"  # the host's loopback, from within
 MEMORY = 768  # MiB
 BOOTS_WITHIN = 600.0  # seconds; some 15 to 30 on an idle machine
@@ -41,20 +44,17 @@ FIRST_SLOT = 16  # on the PCI bus, of the further disks: behind the disk that it
 # once are quicker, and now and then one of them stands still for longer than a pulse.
 EXACT = ("-accel", "tcg,thread=single", "-icount", "shift=1,sleep=on", "-smp", "1")
 QUICK = ("-accel", "tcg,thread=multi", "-smp", "2")
-# Fewer levels of page tables, and no detours around faults that an emulated processor does not have.
-PROCESSOR = "max,la57=off"
-KERNEL_ARGUMENTS = "root=/dev/vda rw console=ttyS0 quiet mitigations=off nokaslr tsc=reliable"
 
 
 class MachineError(Exception):
     """A machine that does not start or does not answer; the message says what it said last."""
 
 
-def why_not() -> str:
+def why_not(architecture: Architecture = AMD64) -> str:
     """Return why no machine can run here; empty if one can."""
     if os.geteuid():
         return "the image of the virtual machine is built by root alone"
-    for command in (QEMU, "qemu-img", "setpriv"):
+    for command in (architecture.qemu, "qemu-img", "setpriv", *(["fdtput"] if architecture.revision else [])):
         if shutil.which(command) is None:
             return f"{command} is not installed"
     return ""
@@ -145,6 +145,7 @@ class Machine:
         for path in sockets:
             path.unlink(missing_ok=True)
         self.boots += 1
+        await self._write_device_tree()
         with (self.folder / "qemu.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *("setpriv", "--pdeathsig", "KILL", *self._command()),
@@ -174,11 +175,29 @@ class Machine:
 
         return made
 
+    async def _write_device_tree(self) -> None:
+        if revision := self._image.architecture.revision:
+            try:
+                await devicetree.write(self._device_tree, self._board(), revision)
+            except DeviceTreeError as error:
+                raise MachineError(f"it has no device tree: {error}") from error
+
+    @property
+    def _device_tree(self) -> Path:
+        return self.folder / "board.dtb"
+
+    def _board(self) -> list[str]:
+        """Return how QEMU is told what it emulates."""
+        architecture = self._image.architecture
+        return [architecture.qemu, *(EXACT if self._exact else QUICK), *architecture.board, "-m", str(MEMORY)]
+
     def _command(self) -> list[str]:
-        command = [QEMU, *(EXACT if self._exact else QUICK), "-cpu", PROCESSOR, "-M", "q35", "-m", str(MEMORY)]
-        command += ["-display", "none", "-monitor", "none", "-no-reboot", "-nodefaults"]
+        architecture = self._image.architecture
+        command = [*self._board(), "-display", "none", "-monitor", "none", "-no-reboot", "-nodefaults"]
         command += ["-kernel", str(self._image.kernel), "-initrd", str(self._image.initrd)]
-        command += ["-append", KERNEL_ARGUMENTS]
+        command += ["-append", f"root=/dev/vda rw {architecture.kernel_arguments}"]
+        if architecture.revision:
+            command += ["-dtb", str(self._device_tree)]
         command += ["-drive", f"file={self.overlay},if=virtio,format=qcow2,cache=writeback"]
         for slot, (serial, path) in enumerate(self.cards.items(), FIRST_SLOT):
             command += ["-drive", f"file={path},if=none,id={serial},format=raw,cache=writeback"]

@@ -12,12 +12,15 @@ from hil.city import City
 from hil.debian import DebianError
 from hil.link import Link
 from hil.vm import image, machine
+from hil.vm.architecture import AMD64, ARM64
 from tests.hil.vm.gateway import Gateway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from hil.vm.image import Image
+
+ARCHITECTURES = {"vm": AMD64, "vm-arm64": ARM64}  # by the rig that is asked for
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,12 +32,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def booted_from(request: pytest.FixtureRequest) -> Image:
     """The image; where there can be none, or nobody asked for it, the test is skipped, and says why."""
-    if request.config.getoption("--rig") != "vm":
+    architecture = ARCHITECTURES.get(request.config.getoption("--rig"))
+    if architecture is None:
         pytest.skip("boots virtual machines, which takes minutes: make hil RIG=vm")
-    if reason := machine.why_not() or image.why_not():
+    if reason := machine.why_not(architecture) or image.why_not(architecture):
         pytest.skip(reason)
     try:
-        return image.with_roadside()
+        return image.with_roadside(architecture=architecture)
     except DebianError as error:
         pytest.skip(f"no image to be had: {error}")
 
