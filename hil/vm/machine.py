@@ -233,7 +233,8 @@ class Machine:
         """Have it stop everything in order, and switch off; raises TimeoutError."""
         if self._process is None:
             return
-        await self.helper.run("systemctl", "poweroff", "--no-block")
+        with contextlib.suppress(HelperError):  # it may be ended before it has answered
+            await self.helper.run("systemctl", "poweroff", "--no-block")
         async with asyncio.timeout(within):
             await self._process.wait()
         self._process = None
