@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import math
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from agent import logs, outputs, proof, resend
+from agent import logs, outputs, resend
 from agent.backoff import Backoff
 from agent.commanding.maintenance import KEPT, Maintenance
-from agent.control import ControlError
+from agent.commanding.reception import Reception
+from agent.control_verbs import COMMISSIONED, ControlVerbs
 from agent.gnss import Gnss
 from agent.health import Health
-from agent.i18n import _
 from agent.journal.journal import Journal
 from agent.memories import read_anchors, read_boots
-from agent.proof import Proof
 from agent.publishing import Publishing
 from agent.readings import Stream
+from agent.reporting import Reporting
 from agent.sampler.pipeline import Pipeline
 from agent.sampler.quarantine import Quarantine, guarded
 from agent.sampler.supervise import supervise
 from agent.sampling import Sampling
+from agent.securing import Securing
 from agent.timekeeper import Timekeeper
 from agent.withheld import Withheld
 
@@ -31,20 +32,14 @@ if TYPE_CHECKING:
 
     from agent.commanding.commander import Commander
     from agent.commanding.verbs import Reloading
-    from agent.commissioning.holding import Commissioning
     from agent.config.model import Config, Device
-    from agent.control import Answers, Verb
-    from agent.uplink.broker import Incoming
+    from agent.proof import Proof
     from agent.world import World
 
-COMMISSIONED = "commissioned"  # kept: the report of the last commissioning
 CLOCK_EVERY = 5.0  # seconds between two looks at the wall clock
 BOOTS_EVERY = 60.0  # seconds between two notes of how long a boot has run that cannot be dated yet
 LEDGER_EVERY = 60.0  # seconds between two statements of what was withheld
-HEALTH_EVERY = 60.0  # seconds between two health documents while nothing changes
-HEALTH_LOOK = 1.0  # seconds after which a change of any state is published
 GOODBYE_WITHIN = 2.0  # seconds for the publishers to see their last acknowledgements
-SECURE_WITHIN = 2.0  # seconds for the card to take the id of a command before it is begun
 OVERDUE = 30.0  # seconds by which the refinement of a device may be late before the watchdog is no longer fed
 COMMIT_WITHIN = 2.0  # seconds for the last commit; together below the 5 s within which a stop is over
 
@@ -73,9 +68,7 @@ class Agent:
         self._withheld = Withheld()
         self._gnss = Gnss(dates=config.clock.gnss == "source")
         self._timekeeper = Timekeeper(self._clock, self._gnss)
-        self._securing: asyncio.Task[bool] | None = None
         self._stopping = False
-        self._proven: Proof | None = None
         self._journal = Journal(
             young=world.young,
             card=world.card,
@@ -95,6 +88,7 @@ class Agent:
         self._publishers = self._publishing.publishers
         self._sampling = Sampling(config, world, self._pipelines, utc=self._timekeeper.utc, link=self._publishing.link)
         self._maintenance = Maintenance(self._pipelines, self._journal, self._clock)
+        self._secure = Securing(self._journal)
         self._reloading = reloading
         self._health = Health(
             gateway=config.gateway.id,
@@ -107,6 +101,20 @@ class Agent:
             publishers=self._publishers,
             tested=self._maintenance.left,
             configuring=dict if reloading is None else reloading.state,
+        )
+        self._reporting = Reporting(self._health, world, self._publishing, self._journal, self._pipelines)
+        self._control_verbs = ControlVerbs(
+            config=config,
+            clock=self._clock,
+            journal=self._journal,
+            pipelines=self._pipelines,
+            sampling=self._sampling,
+            publishing=self._publishing,
+            maintenance=self._maintenance,
+            health=self._health,
+            reloading=reloading,
+            secure=self._secure,
+            stopping=lambda: self._stopping,
         )
 
     # --- parts -----------------------------------------------------------------------------------------------------
@@ -154,19 +162,8 @@ class Agent:
             on_time=self._gnss.take,
         )
 
-    # --- commands --------------------------------------------------------------------------------------------------
-
-    async def _obey(self, commanded: asyncio.Future[Commander]) -> None:
-        """Execute what comes; with the first command, all that it takes is imported and made."""
-        commander = await asyncio.shield(commanded)
-        await commander.run()
-
-    def _hear(self, commanded: asyncio.Future[Commander], uplink: str, incoming: Incoming) -> None:
-        if not commanded.done():
-            commanded.set_result(self._commander())
-        commanded.result().take(uplink, incoming)
-
     def _commander(self) -> Commander:
+        """Make what executes commands."""
         from agent.commanding.commander import Commander
         from agent.commanding.memory import Memory
         from agent.commanding.signatures import Verifier
@@ -180,7 +177,7 @@ class Agent:
             polls=self._sampling.polls,
             maintenance=self._maintenance,
             health=self._health.document,
-            publish_health=self._publish_health_now,
+            publish_health=self._reporting.publish_health,
             resend=resend.verb(self._journal, self._config.uplinks, self._clock),
             reloading=self._reloading,
         )
@@ -196,92 +193,20 @@ class Agent:
             log=logs.get("commands"),
         )
 
-    async def _secure(self) -> None:
-        """Have the card keep what was begun; one that stalls does not hold up an alarm siren for long."""
-        if self._securing is None or self._securing.done():
-            self._securing = asyncio.create_task(self._journal.secure(), name="secure")
-        await asyncio.wait({self._securing}, timeout=SECURE_WITHIN)
-
-    async def _configure(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Try a configuration that somebody on the gateway gives."""
-        text, minutes = request.get("toml"), request.get("minutes")
-        if self._reloading is None or not isinstance(text, str) or not isinstance(minutes, int | float):
-            raise ControlError(_("this agent does not understand that"))
-        try:
-            offline = not self._publishing.online
-            return {"problems": await self._reloading.configure(text, minutes, offline=offline)}
-        except OSError as error:
-            raise ControlError(_("the card does not take it: {error}").format(error=error)) from None
-
-    # --- whoever looks on ------------------------------------------------------------------------------------------
-
-    def _watch(self, request: dict[str, Any]) -> Answers:
-        """Tell what devices measure, as it comes."""
-        from agent.watching import watch  # nobody does most of the time, as with the two below
-
-        return watch(request, self._pipelines, self._sampling.ports, self._sampling.port_of, self._clock)
-
-    def _tell_ports(self, _request: dict[str, Any]) -> dict[str, Any]:
-        """Tell which devices are on which serial ports."""
-        from agent.lending import on_ports
-
-        return {"ports": on_ports(self._config.devices, self._sampling.port_of)}
-
-    def _borrow(self, request: dict[str, Any]) -> Answers:
-        """Lend a serial port."""
-        from agent.lending import borrow
-
-        return borrow(request, self._config.devices, self._sampling.port_of, self._sampling.ports)
-
-    # --- commissioning ---------------------------------------------------------------------------------------------
-
-    @cached_property
-    def _commissioning(self) -> Commissioning:
-        """What `roadside commission` asks."""
-        from agent.commissioning.holding import Commissioning
-
-        return Commissioning(
-            self._pipelines,
-            self._maintenance,
-            self._config.uplinks,
-            soundings=self._sampling.soundings,
-            file=self._file_report,
-            stopping=lambda: self._stopping,
-        )
-
-    async def _file_report(self, report: dict[str, Any]) -> None:
-        self._journal.keep(COMMISSIONED, report)
-        self._publishing.publish_commissioning(report)
-        await self._secure()
-
     # --- life ------------------------------------------------------------------------------------------------------
 
     @property
     def proven(self) -> Proof | None:
         """What this run has shown that it can do."""
-        return self._proven
+        return self._reporting.proven
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end in order within 5 s: samplers, withheld, publishers, the last commit."""
-        verbs: dict[str, Verb] = {
-            "status": lambda _request: self._health.document(),
-            "resend": resend.verb(self._journal, self._config.uplinks, self._clock),
-            "configure": self._configure,
-            "watch": self._watch,
-            "ports": self._tell_ports,
-            "borrow": self._borrow,
-            # Imported when somebody asks, which happens once in the life of most gateways.
-            "commission": lambda request: self._commissioning.hold(request),  # noqa: PLW0108 - as said
-            "switch": lambda request: self._commissioning.switch(request),  # noqa: PLW0108
-            "commissioned": lambda request: self._commissioning.file(request),  # noqa: PLW0108
-        }
         self._note_outputs()
         self._take_up(KEPT, self._maintenance.recall)
-        commanded: asyncio.Future[Commander] = asyncio.get_running_loop().create_future()
-        for name, uplink in self._config.uplinks.items():
-            if uplink.commands:
-                self._publishers[name].on_incoming = partial(self._hear, commanded, name)
-        async with self._world.control(verbs), asyncio.TaskGroup() as group:
+        commands = Reception(self._commander)
+        commands.open(self._config.uplinks, self._publishers)
+        async with self._world.control(self._control_verbs.table()), asyncio.TaskGroup() as group:
             samplers = [
                 group.create_task(supervise(work, self._pipelines[name], self._clock, self._random), name=name)
                 for name, work in self._samplers().items()
@@ -293,10 +218,10 @@ class Agent:
                 for name, work in {
                     "clock": self._keep_time,
                     "withheld": self._state_withheld,
-                    "health": self._publish_health,
+                    "health": self._reporting.run,
                     "commit": self._journal.run,
                     "watchdog": self._feed_watchdog,
-                    "commands": lambda: self._obey(commanded),
+                    "commands": commands.run,
                 }.items()
             ]
             publishers = [
@@ -389,39 +314,6 @@ class Agent:
             self._journal.append(Stream.LEDGER, entries)
             for device in dict.fromkeys(entry.device for entry in entries):
                 self._journal.keep(f"withheld/{device}", None)
-
-    async def _publish_health(self) -> None:
-        """Publish health every so often, and soon after anything in it changed its state."""
-        last: tuple[object, ...] = ()
-        rest = 0.0
-        while True:
-            states = self._health.states()
-            if states != last or rest <= 0:
-                last, rest = states, HEALTH_EVERY
-                self._publish_health_now()
-                self._manager.notify(f"STATUS={self._health.line()}")
-            self._prove()
-            await asyncio.sleep(HEALTH_LOOK)
-            rest -= HEALTH_LOOK
-
-    def _prove(self) -> None:
-        """Write down what this run has shown that it can do, when that has changed."""
-        now = Proof(
-            self._world.release,
-            sampled=any(pipeline.latest for pipeline in self._pipelines.values()),
-            stored=self._journal.has_stored,
-            delivered=self._journal.has_delivered,
-            online=self._publishing.online,
-        )
-        if now != self._proven:
-            self._proven = now
-            try:
-                proof.write(self._world.young, now)
-            except OSError as error:
-                self._log.error("proof_not_written", detail=str(error))
-
-    def _publish_health_now(self) -> None:
-        self._publishing.publish("health", self._health.document(), retain=False)
 
     async def _feed_watchdog(self) -> None:
         """Tell systemd that the loop turns and that each device's silence would be noticed.
