@@ -43,9 +43,9 @@ mutations: ## one defect after the other is put into the agent, and its scenario
 	@./bootstrap.sh test
 	@$(PY)/python -m tests.mutations $(WORDS)
 
-hil: ## the scenarios on a rig: RIG=sim, or as root RIG=container, RIG=vm (x86-64; hours, so take some by ARGS="-k power"), or a RIG.toml
-	@./bootstrap.sh $(if $(filter vm,$(RIG)),vm,test)
-	@$(PY)/pytest tests/scenarios $(if $(filter vm,$(RIG)),tests/hil/vm) --rig=$(or $(RIG),sim) $(ARGS)
+hil: ## the scenarios on a rig: RIG=sim, or as root RIG=container, RIG=vm or RIG=vm-arm64 (x86-64; hours, so take some by ARGS="-k power"), or a RIG.toml
+	@./bootstrap.sh $(or $(filter vm vm-arm64,$(RIG)),test)
+	@$(PY)/pytest tests/scenarios $(if $(filter vm vm-arm64,$(RIG)),tests/hil/vm) --rig=$(or $(RIG),sim) $(ARGS)
 
 powercut: ## the power of a virtual gateway is cut at random moments under load, until CUTS=200; goes on where it was left
 	@./bootstrap.sh vm

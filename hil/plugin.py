@@ -1,4 +1,4 @@
-"""The pytest plugin: `pytest -p hil.plugin --rig=sim|container|vm|RIG.toml`, and the fixture `rig`.
+"""The pytest plugin: `pytest -p hil.plugin --rig=sim|container|vm|vm-arm64|RIG.toml`, and the fixture `rig`.
 
 What a test needs of a rig it says by `@pytest.mark.needs("power", "gpio")`. What the rig cannot do is skipped, counted
 and told with its reason at the end. `--repeat N` runs each test so many times and tells how often it passed;
@@ -26,6 +26,7 @@ BACKENDS = {
     "sim": "hil.rigs.sim:SimRig",
     "container": "hil.rigs.container:ContainerRig",
     "vm": "hil.rigs.vm:VmRig",
+    "vm-arm64": "hil.rigs.vm:Arm64Rig",
     "bench": "hil.rigs.bench.rig:BenchRig",
 }
 PATIENCE = 60.0  # seconds that a test waits for what it expects

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from hil.cabinet import ON_PINS, ON_WIRES
 from hil.rigs.base import Capability, RigError
 
-Kind = Literal["sim", "container", "vm", "bench"]
+Kind = Literal["sim", "container", "vm", "vm-arm64", "bench"]
 Seconds = Annotated[float, Field(gt=0)]
 
 

@@ -13,13 +13,14 @@ import signal
 import time
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hil import install
 from hil.rigs.base import Capability, Part, step
 from hil.rigs.surroundings import CabinetRig
 from hil.rigs.unit import Unit, drop_in
 from hil.vm import image, machine
+from hil.vm.architecture import AMD64, ARM64, Architecture
 from hil.vm.cabinet import VmCabinet
 from hil.vm.helper import HelperError
 from hil.vm.machine import HOST, Machine
@@ -42,6 +43,7 @@ LOG_FETCHED_EVERY = 0.5  # seconds
 class VmRig(CabinetRig):
     """A gateway in QEMU, with a cabinet of simulated devices on its adapters and lines."""
 
+    architecture: ClassVar[Architecture] = AMD64
     power: VmPower
     clock: VmClock
     cabinet: VmCabinet
@@ -58,7 +60,11 @@ class VmRig(CabinetRig):
         super().__init__(description, timeline, patience=patience * SLOWER, settings=settings, environment=environment)
         ports = {entry["port"]: _adapter(entry["port"]) for entry in description.devices.values() if "port" in entry}
         self.machine = Machine(
-            image.image(self._prepare, description.agent.install + install.fingerprint() + self._drop_in() + HOSTS),
+            image.image(
+                self._prepare,
+                description.agent.install + install.fingerprint() + self._drop_in() + HOSTS,
+                architecture=self.architecture,
+            ),
             adapters=list(ports.values()),
             exact=False,
         )
@@ -74,7 +80,7 @@ class VmRig(CabinetRig):
     @classmethod
     def why_not(cls) -> str:
         """Return why there can be no such rig on this machine; empty if there can."""
-        return machine.why_not() or image.why_not()
+        return machine.why_not(cls.architecture) or image.why_not(cls.architecture)
 
     @classmethod
     def lacks(cls, description: Description) -> Mapping[Capability, str]:
@@ -166,6 +172,12 @@ class VmRig(CabinetRig):
             said = (await self.machine.helper.run("cat", LOG, check=False)).out
             if boot == len(self._said) and len(said) > len(known):
                 self._said[-1] = said
+
+
+class Arm64Rig(VmRig):
+    """The same, whose processor is a Pi's."""
+
+    architecture = ARM64
 
 
 def _adapter(port: str) -> str:

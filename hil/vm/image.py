@@ -34,6 +34,7 @@ AT = {  # where in the machine each file of `guest` goes
     "hil-card.service": "etc/systemd/system/hil-card.service",
     "hil-chip.service": "etc/systemd/system/hil-chip.service",
     "hil-helper.service": "etc/systemd/system/hil-helper.service",
+    "patience.conf": "etc/systemd/system.conf.d/hil.conf",
     "pi.conf": "etc/systemd/system/roadside.service.d/pi.conf",
     "host.network": "etc/systemd/network/host.network",
     "trigger.conf": "etc/systemd/system/systemd-udev-trigger.service.d/hil.conf",

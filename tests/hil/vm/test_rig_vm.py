@@ -1,6 +1,7 @@
 """The rig in a virtual machine keeps to the contract of rigs: a machine for each test, which takes its time."""
 
 import asyncio
+import tomllib
 from pathlib import Path
 
 import aiomqtt
@@ -8,10 +9,11 @@ import pytest
 
 from hil.rigs.description import read
 from hil.rigs.timeline import Timeline
-from hil.rigs.vm import VmRig
+from hil.rigs.vm import Arm64Rig, VmRig
 from tests.hil.rig_contract import RigContract
 
-RIG = Path(__file__).parents[2] / "scenarios/rigs/vm.toml"
+RIGS = Path(__file__).parents[2] / "scenarios/rigs"
+KINDS = {"vm": VmRig, "vm-arm64": Arm64Rig}
 
 
 class VmBed:
@@ -43,14 +45,21 @@ class VmBed:
 
 @pytest.fixture
 async def bed(request):
-    if request.config.getoption("--rig") != "vm":
+    name = request.config.getoption("--rig")
+    if name not in KINDS:
         pytest.skip("boots virtual machines, which takes minutes: make hil RIG=vm")
-    if reason := VmRig.why_not():
+    if reason := KINDS[name].why_not():
         pytest.skip(reason)
-    async with VmRig(read(RIG), Timeline(), patience=60.0) as rig:
+    async with KINDS[name](read(RIGS / f"{name}.toml"), Timeline(), patience=60.0) as rig:
         yield VmBed(rig)
 
 
 @pytest.mark.vm
 class TestVmRig(RigContract):
     """All of it, but for what a virtual machine lacks."""
+
+
+def test_the_rig_of_the_other_processor_is_described_as_the_first_one():
+    one, other = (tomllib.loads((RIGS / f"{name}.toml").read_text()) for name in KINDS)
+    assert [rig["rig"].pop("kind") for rig in (one, other)] == list(KINDS)
+    assert one["agent"]["settings"] == other["agent"]["settings"]
