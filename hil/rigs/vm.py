@@ -19,7 +19,7 @@ from hil import install
 from hil.rigs.base import Capability, Part, step
 from hil.rigs.surroundings import CabinetRig
 from hil.rigs.unit import Unit, drop_in
-from hil.vm import image, machine
+from hil.vm import card, image, machine
 from hil.vm.architecture import AMD64, ARM64, Architecture
 from hil.vm.cabinet import VmCabinet
 from hil.vm.helper import HelperError
@@ -46,6 +46,7 @@ class VmRig(CabinetRig):
     architecture: ClassVar[Architecture] = AMD64
     power: VmPower
     clock: VmClock
+    disk: VmCard
     cabinet: VmCabinet
 
     def __init__(
@@ -67,6 +68,7 @@ class VmRig(CabinetRig):
             ),
             adapters=list(ports.values()),
             exact=False,
+            cards={card.CARD: self.root / "card.img"} if description.agent.card else {},
         )
         self.cabinet = VmCabinet(
             self.root, description.plan, {port: self.machine.adapters[name] for port, name in ports.items()}
@@ -74,6 +76,7 @@ class VmRig(CabinetRig):
         self.unit = Unit(description.agent.unit, self.run)
         self.power = VmPower(self)
         self.clock = VmClock(self)
+        self.disk = VmCard(self)
         self.agent = VmAgent(self)
         self._said: list[str] = []  # by each boot
 
@@ -85,7 +88,9 @@ class VmRig(CabinetRig):
     @classmethod
     def lacks(cls, description: Description) -> Mapping[Capability, str]:
         """Return what is not done to a virtual machine."""
-        lacking = {Capability.DISK: "nobody has given the virtual machine a small card to fill"}
+        lacking = {}
+        if f"/{description.agent.card}" != card.FOLDER:
+            lacking[Capability.DISK] = f"its card is at {card.FOLDER}, and agent.card names another folder"
         if description.agent.wire != "roadside":
             lacking[Capability.ACCOUNT] = 'agent.wire = "plain": nobody knows which message says what'
         return lacking | description.rig.cannot
@@ -117,6 +122,8 @@ class VmRig(CabinetRig):
             (filled,) = self.filled([source], {})
             self.machine.files[path] = await asyncio.to_thread(Path(filled).read_text, "utf-8")
         self.machine.files[START] = self.script()
+        for disk in self.machine.cards.values():
+            await asyncio.to_thread(card.make, disk)
         self.clock.mark(right=True)
         await stack.enter_async_context(self.machine)
         fetching = asyncio.create_task(self._fetch_log(), name="log in the machine")
@@ -207,6 +214,34 @@ class VmPower(Part):
         self._rig.clock.mark(right=self._rig.clock.synced)
         await self._rig.machine.on()
         await self._rig.booted()
+
+
+class VmCard(Part):
+    """The small disk that the agent's journal is on."""
+
+    def __init__(self, rig: VmRig) -> None:
+        super().__init__("disk", rig.timeline)
+        self._card = card.Card(rig.machine)
+
+    @step
+    async def fill(self) -> None:
+        """Fill it up."""
+        await self._card.fill()
+
+    @step
+    async def empty(self) -> None:
+        """Take away what filled it."""
+        await self._card.empty()
+
+    @step
+    async def read_only(self) -> None:
+        """Have the next boot mount it read-only."""
+        self._card.mounted(writable=False)
+
+    @step
+    async def writable(self) -> None:
+        """Have the next boot mount it as ever."""
+        self._card.mounted(writable=True)
 
 
 class VmClock(Part):

@@ -33,6 +33,10 @@ class VmBed:
         except (aiomqtt.MqttError, TimeoutError):
             return False
 
+    async def free_on_card(self):
+        said = await self.rig.run("df", "--output=avail", "/var/lib/roadside/journal")
+        return int(said.split()[-1]) * 1024
+
     async def in_memory(self):
         return (await self.rig.run("ls", "/run/roadside")).split() if self.rig.machine.is_on else []
 
