@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hil.audit import Account, audit
+from hil.audit import TOLERANCE, Account, audit
 from hil.broker import Broker, Engine
 from hil.cabinet import Cabinet
 from hil.link import Link
@@ -37,6 +37,8 @@ class CabinetRig(Rig):
     `root` is a folder of the rig's own, and `settings` are what is set in the agent's configuration from its next
     start on.
     """
+
+    late = TOLERANCE  # seconds that may lie between what a device says and the time of its reading
 
     def __init__(
         self,
@@ -108,6 +110,7 @@ class CabinetRig(Rig):
             deaf=self.cabinet.deaf,
             cuts=self.cabinet.cuts,
             statements=self.city.ledger(),
+            tolerance=self.late,
         )
 
     async def quiet(self) -> None:

@@ -44,6 +44,7 @@ class VmRig(CabinetRig):
     """A gateway in QEMU, with a cabinet of simulated devices on its adapters and lines."""
 
     architecture: ClassVar[Architecture] = AMD64
+    late = 3.0  # seconds: it reads some ten times slower, and others may use its processors
     power: VmPower
     clock: VmClock
     disk: VmCard
